@@ -1,0 +1,1 @@
+"""Runs graphs of experiments and executes only what really changed."""

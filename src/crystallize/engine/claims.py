@@ -1,0 +1,54 @@
+"""Claims: which job of this run holds which fingerprint, so that no two jobs of one fingerprint ever run at once.
+
+Inside the process a second job waits as a *twin* of the first; across processes the store's lock tells.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from crystallize.fingerprint.digest import Digest
+from crystallize.store.store import Store
+
+
+class Claim(Enum):
+    """What became of asking for a fingerprint."""
+
+    HELD = "held"
+    """It is ours until released."""
+    TWIN = "twin"
+    """A job of this run holds it; the asker is handed back when that one is released."""
+    ELSEWHERE = "elsewhere"
+    """Another process holds it; ask again later."""
+
+
+class Claims:
+    """The fingerprints that this run holds."""
+
+    def __init__(self) -> None:
+        self._holders: dict[tuple[int, Digest], int] = {}
+        self._held: dict[int, tuple[Store, Digest]] = {}
+        self._twins: dict[int, list[int]] = {}
+
+    def ask(self, index: int, fingerprint: Digest, store: Store) -> Claim:
+        """Tries to hold `fingerprint` for job `index`; never blocks."""
+        key = (id(store), fingerprint)
+        holder = self._holders.get(key)
+        if holder is not None:
+            self._twins.setdefault(holder, []).append(index)
+            return Claim.TWIN
+        if not store.locks.try_lock(fingerprint):
+            return Claim.ELSEWHERE
+        self._holders[key] = index
+        self._held[index] = (store, fingerprint)
+        return Claim.HELD
+
+    def release(self, index: int) -> list[int]:
+        """Frees what job `index` holds, if anything; returns the jobs that waited for it."""
+        held = self._held.pop(index, None)
+        if held is None:
+            return []
+        store, fingerprint = held
+        del self._holders[(id(store), fingerprint)]
+        store.locks.unlock(fingerprint)
+        return self._twins.pop(index, [])

@@ -1,0 +1,306 @@
+"""The driver: brings a plan about. Asks the schedule what is ready, the store what may be reused, executors for the rest.
+
+Knows nothing of experiments, screens or SQL. What can be decided without running anything is decided in `prepare`,
+before any event loop exists; a wholly reused plan never starts one.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from crystallize.engine.claims import Claim, Claims
+from crystallize.engine.executors import Executors
+from crystallize.engine.manifests import Settled, question_for
+from crystallize.engine.recorder import Recorder
+from crystallize.engine.schedule import Schedule, State
+from crystallize.engine.teller import Teller
+from crystallize.errors import BlockedError
+from crystallize.fingerprint.manifest import Manifest
+from crystallize.plan import events
+from crystallize.plan.job import Job, Outcome
+from crystallize.plan.plan import Plan
+from crystallize.plan.workspace import Workspace
+from crystallize.store.record import NewRecord, Output, Record
+from crystallize.store.reuse import Hit, Miss, Question, Use, decide_many
+from crystallize.store.store import Store
+
+if TYPE_CHECKING:
+    import asyncio
+
+POLL_SECONDS = 0.05
+
+
+class Driver:
+    """One run of one plan. Call `prepare`, then await `drive` unless it said that all is settled.
+
+    Parameters
+    ----------
+    stores : artifact root → open store; every root of the plan's groups.
+    runs : artifact root → number of this run in the history kept there.
+    watchers : told every event, in this order.
+    stop_asked : whether the user wants no further job to be started.
+    checkpoint : awaited before each job starts.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        stores: Mapping[Path, Store],
+        runs: Mapping[Path, int],
+        watchers: Sequence[events.Watcher],
+        stop_asked: Callable[[], bool],
+        checkpoint: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._plan = plan
+        self._stores = [stores[group.root] for group in plan.groups]
+        self._runs = [runs[group.root] for group in plan.groups]
+        self._stop_asked = stop_asked
+        self._checkpoint = checkpoint
+        floors = {id(store): store.floors() for store in stores.values()}
+        self._floors = [floors[id(store)] for store in self._stores]
+        self._schedule = Schedule(plan)
+        self._settled = Settled(plan)
+        self._teller = Teller(plan, watchers)
+        self._recorder: Recorder[int] = Recorder()
+        self._executors = Executors()
+        self._claims = Claims()
+        self._queue: list[int] = []
+        self._elsewhere: list[int] = []
+        self._questions: dict[int, tuple[Manifest, Miss]] = {}
+        self._uncommitted: dict[int, str | None] = {}
+        self.would_reuse = 0
+        """Forced jobs that resume would have reused."""
+        self.would_save_seconds = 0.0
+        self.interrupted = False
+        """Whether the user stopped the run before everything was started."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether every job is settled."""
+        return self._schedule.finished
+
+    def prepare(self) -> bool:
+        """Decides everything that can be decided before anything runs; True when that settles the whole plan."""
+        self._teller.tell(events.RunStarted(self._plan))
+        self._decide_ready()
+        return self._schedule.finished
+
+    async def drive(self) -> None:
+        """Runs what was not reused until every job is settled. Raises only what the store or a watcher raises."""
+        import asyncio
+
+        running: set[asyncio.Task[None]] = set()
+        try:
+            while not self._schedule.finished:
+                if self._stop_asked():
+                    self._cancel_unstarted()
+                self._decide_ready()
+                index = self._next()
+                if self._checkpoint is not None:
+                    await self._checkpoint()
+                if index is None:
+                    await self._wait(running)
+                elif running or not self._executors.is_serial(self._plan.groups[self._plan.jobs[index].group]):
+                    running.add(asyncio.create_task(self._execute(index)))
+                    await asyncio.sleep(0)
+                else:
+                    await self._execute(index)
+            self._commit()
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            self._executors.close()
+            self._teller.end_all()
+
+    async def _wait(self, running: set[asyncio.Task[None]]) -> None:
+        """Nothing can be started: waits for a running job, or looks again at what other processes hold."""
+        import asyncio
+
+        if self._uncommitted:
+            self._commit()
+        elif running:
+            done, _ = await asyncio.wait(running, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            running -= done
+            for task in done:
+                task.result()
+        elif self._elsewhere:
+            await asyncio.sleep(POLL_SECONDS)
+        waiting, self._elsewhere = self._elsewhere, []
+        self._decide(waiting)
+
+    # deciding
+
+    def _decide_ready(self) -> None:
+        while ready := self._schedule.take_ready():
+            self._decide(ready)
+
+    def _decide(self, indices: Sequence[int]) -> None:
+        """Settles the hits among jobs whose inputs are known and queues the misses."""
+        asked: dict[int, list[tuple[int, Question]]] = {}
+        for index in indices:
+            job = self._plan.jobs[index]
+            try:
+                question = question_for(job, self._settled.manifest(job), self._floors[job.group])
+            except Exception as error:
+                self._fail(index, error, None, 0.0)
+            else:
+                asked.setdefault(id(self._stores[job.group]), []).append((index, question))
+        for batch in asked.values():
+            store = self._store_of(batch[0][0])
+            run = self._runs[self._plan.jobs[batch[0][0]].group]
+            decisions = decide_many([question for _, question in batch], store, run)
+            for (index, question), decision in zip(batch, decisions, strict=True):
+                if isinstance(decision, Hit):
+                    self._reuse(index, decision.record)
+                else:
+                    self._questions[index] = (question.manifest, decision)
+                    heapq.heappush(self._queue, index)
+                    if decision.kind == "forced":
+                        self._count_would_reuse(question, store)
+
+    def _count_would_reuse(self, question: Question, store: Store) -> None:
+        decision = decide_many([Question(question.manifest, Use(), question.label)], store)[0]
+        if isinstance(decision, Hit):
+            self.would_reuse += 1
+            self.would_save_seconds += decision.record.seconds
+
+    def _reuse(self, index: int, record: Record) -> None:
+        if self._schedule.has_consumers(index):
+            self._settled.keep(index, record.outputs)
+        self._schedule.settle(index, State.REUSED)
+        self._teller.tell_settled(events.JobReused(self._plan.jobs[index], record))
+
+    # starting
+
+    def _next(self) -> int | None:
+        """The next job to run, its fingerprint held and its inputs committed; None when none may start now."""
+        passed: list[int] = []
+        chosen = None
+        while self._queue and chosen is None:
+            index = heapq.heappop(self._queue)
+            if not self._executors.has_room(self._plan.groups[self._plan.jobs[index].group]):
+                passed.append(index)
+            elif self._may_start(index):
+                chosen = index
+        for index in passed:
+            heapq.heappush(self._queue, index)
+        return chosen
+
+    def _may_start(self, index: int) -> bool:
+        job = self._plan.jobs[index]
+        if self._recorder.due or not self._uncommitted.keys().isdisjoint(self._plan.upstream_of(job)):
+            self._commit()
+        manifest, miss = self._questions[index]
+        store = self._store_of(index)
+        claim = self._claims.ask(index, manifest.fingerprint, store)
+        if claim is Claim.ELSEWHERE:
+            self._elsewhere.append(index)
+        if claim is not Claim.HELD:
+            return False
+        if store.changed_elsewhere():
+            decision = decide_many(
+                [question_for(job, manifest, self._floors[job.group])], store, self._runs[job.group]
+            )[0]
+            if isinstance(decision, Hit):
+                twins = self._claims.release(index)
+                self._reuse(index, decision.record)
+                self._decide(twins)
+                return False
+        error = self._teller.begin(job.group)
+        if error is not None:
+            self._fail(index, error, miss, 0.0)
+            return False
+        self._teller.tell(events.JobStarted(job, miss))
+        return True
+
+    async def _execute(self, index: int) -> None:
+        job = self._plan.jobs[index]
+        workspace = Workspace(self._store_of(index), self._inputs(job))
+        started = perf_counter()
+        try:
+            outcome = await self._executors.run(self._plan.groups[job.group], job.task, workspace)
+        except (Exception, SystemExit) as error:
+            self._fail(index, error, self._questions[index][1], perf_counter() - started)
+        else:
+            self._done(index, outcome, workspace, perf_counter() - started)
+        finally:
+            workspace.close()
+
+    def _inputs(self, job: Job) -> dict[str, tuple[Store, Output] | list[tuple[Store, Output]]]:
+        inputs: dict[str, tuple[Store, Output] | list[tuple[Store, Output]]] = {}
+        for port in job.inputs:
+            found = [(self._store_of(source.job), self._settled.require(source)) for source in port.sources]
+            inputs[port.port] = found if port.gather else found[0]
+        return inputs
+
+    # settling
+
+    def _done(self, index: int, outcome: Outcome, workspace: Workspace, seconds: float) -> None:
+        job = self._plan.jobs[index]
+        record = NewRecord(
+            manifest=self._questions[index][0],
+            label=job.label,
+            metrics=outcome.metrics,
+            facts=outcome.facts,
+            provenance=outcome.provenance,
+            outputs=workspace.outputs,
+            small_blobs=workspace.small_blobs,
+            seconds=seconds,
+            run=self._runs[job.group],
+            once=outcome.unrecordable is not None,
+        )
+        if self._schedule.has_consumers(index):
+            self._settled.keep(index, workspace.outputs)
+        self._recorder.add(self._store_of(index), record, index)
+        self._uncommitted[index] = outcome.unrecordable
+        self._schedule.settle(index, State.DONE)
+
+    def _commit(self) -> None:
+        """Commits what is finished, frees its fingerprints, tells of it, and decides the jobs that waited for it."""
+        for index, record in self._recorder.flush():
+            note = self._uncommitted.pop(index)
+            twins = self._claims.release(index)
+            _, miss = self._questions.pop(index)
+            self._lift_floor(self._plan.jobs[index])
+            self._teller.tell_settled(events.JobDone(self._plan.jobs[index], record, miss, note))
+            self._decide(twins)
+
+    def _lift_floor(self, job: Job) -> None:
+        if self._floors[job.group].pop(job.label, None) is not None:
+            self._store_of(job.index).clear_floors([job.label])
+
+    def _fail(self, index: int, error: BaseException, miss: Miss | None, seconds: float) -> None:
+        """Settles a job as failed, its twins with it, and what lies below as blocked."""
+        job = self._plan.jobs[index]
+        store = self._store_of(index)
+        store.set_floor(job.label, store.latest_number(), "failed since")
+        self._questions.pop(index, None)
+        blocked = self._schedule.settle(index, State.FAILED)
+        self._teller.tell_settled(events.JobFailed(job, error, miss, seconds))
+        for below in blocked:
+            stopped = self._plan.jobs[below]
+            reason = BlockedError(f"{stopped.label} was not run: {job.label}, which it reads, failed ({error})")
+            self._teller.tell_settled(events.JobBlocked(stopped, reason))
+        for twin in self._claims.release(index):
+            self._fail(twin, error, miss, 0.0)
+
+    def _cancel_unstarted(self) -> None:
+        """Settles every job that has not started as cancelled."""
+        self.interrupted = True
+        waiting = [*self._queue, *self._elsewhere]
+        self._queue, self._elsewhere = [], []
+        stopped = self._schedule.cancel_unstarted()
+        for index in waiting:
+            self._questions.pop(index, None)
+            stopped += [index, *self._schedule.settle(index, State.CANCELLED)]
+        for index in stopped:
+            self._teller.tell_settled(events.JobCancelled(self._plan.jobs[index]))
+
+    def _store_of(self, index: int) -> Store:
+        return self._stores[self._plan.jobs[index].group]

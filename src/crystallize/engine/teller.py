@@ -1,0 +1,62 @@
+"""The teller: passes events to the watchers and knows when a group has been told about as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crystallize.plan import events
+from crystallize.plan.plan import Plan
+
+
+class Teller:
+    """Tells the watchers of one run, and closes a group's work when its last job is settled."""
+
+    def __init__(self, plan: Plan, watchers: Sequence[events.Watcher]) -> None:
+        self._plan = plan
+        self._watchers = watchers
+        self._untold = [0] * len(plan.groups)
+        for job in plan.jobs:
+            self._untold[job.group] += 1
+        self._begun: dict[int, BaseException | None] = {}
+
+    def tell(self, event: events.Event) -> None:
+        """Calls every watcher with `event`, in order."""
+        for watcher in self._watchers:
+            watcher(event)
+
+    def tell_settled(
+        self,
+        event: events.JobReused | events.JobDone | events.JobFailed | events.JobBlocked | events.JobCancelled,
+    ) -> None:
+        """Tells that a job is settled and, if it was the last of its group, ends the group and tells that too."""
+        self.tell(event)
+        group = event.job.group
+        self._untold[group] -= 1
+        if not self._untold[group]:
+            error = self._end(group)
+            self.tell(events.GroupSettled(group, error))
+
+    def begin(self, group: int) -> BaseException | None:
+        """Begins the group's work if it has not begun; the exception that beginning it raised, then and later."""
+        if group not in self._begun:
+            self._begun[group] = None
+            try:
+                self._plan.groups[group].work.begin()
+            except Exception as error:
+                self._begun[group] = error
+        return self._begun[group]
+
+    def end_all(self) -> None:
+        """Ends every group that has begun and not ended: what remains when a run breaks off."""
+        for group in list(self._begun):
+            self._end(group)
+
+    def _end(self, group: int) -> BaseException | None:
+        if group not in self._begun:
+            return None
+        failed = self._begun.pop(group)
+        try:
+            self._plan.groups[group].work.end()
+        except Exception as error:
+            return failed or error
+        return failed

@@ -1,0 +1,78 @@
+"""Collecting: what became of each trial of a run, gathered from its events. Views and results are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from crystallize.plan import events
+from crystallize.store.record import Record
+
+
+@dataclass(slots=True)
+class TrialEnd:
+    """How one trial ended."""
+
+    record: Record | None = None
+    """None when it failed or never ran."""
+    reused: bool = False
+    error: BaseException | None = None
+    """What the user's code raised, or why it was blocked."""
+    blocked: bool = False
+    why: str = ""
+    """Of a trial that ran: the reason."""
+
+
+@dataclass(slots=True)
+class Collected:
+    """The ends of all trials of one experiment in one run."""
+
+    conditions: tuple[str, ...]
+    """Of this run, baseline first."""
+    replicates: int
+    ends: dict[tuple[str, int], TrialEnd] = field(default_factory=dict)
+    """(condition, replicate) → how it ended; a trial that was cancelled is not in it."""
+
+    def of(self, condition: str) -> Iterator[tuple[int, TrialEnd]]:
+        """Replicate and end of each settled trial of one condition, in order of replicates."""
+        for replicate in range(self.replicates):
+            end = self.ends.get((condition, replicate))
+            if end is not None:
+                yield replicate, end
+
+    def is_complete(self, condition: str) -> bool:
+        """Whether every replicate of the condition succeeded."""
+        ends = [end for _, end in self.of(condition)]
+        return len(ends) == self.replicates and all(end.record is not None for end in ends)
+
+    def metrics(self, condition: str) -> dict[str, list[Any]]:
+        """Metric → its values over all replicates that succeeded, in order of replicates."""
+        merged: dict[str, list[Any]] = {}
+        for _, end in self.of(condition):
+            if end.record is not None:
+                for name, values in end.record.metrics.items():
+                    merged.setdefault(name, []).extend(values)
+        return merged
+
+    @property
+    def ran(self) -> int:
+        """Trials that ran, whether or not they succeeded."""
+        return sum(1 for end in self.ends.values() if not end.reused and not end.blocked)
+
+    def keep(self, event: events.Event) -> None:
+        """Notes what an event says about a trial; other events are ignored."""
+        if isinstance(event, events.JobReused):
+            self._end(event, TrialEnd(event.record, reused=True))
+        elif isinstance(event, events.JobDone):
+            self._end(event, TrialEnd(event.record, why=event.note or event.miss.why))
+        elif isinstance(event, events.JobFailed):
+            self._end(event, TrialEnd(error=event.error, why=event.miss.why if event.miss else ""))
+        elif isinstance(event, events.JobBlocked):
+            self._end(event, TrialEnd(error=event.error, blocked=True))
+
+    def _end(
+        self, event: events.JobReused | events.JobDone | events.JobFailed | events.JobBlocked, end: TrialEnd
+    ) -> None:
+        task = event.job.task
+        self.ends[(task.condition, task.replicate)] = end

@@ -1,0 +1,311 @@
+"""Compiling: a graph of experiments and what the user asked for → a plan of trials.
+
+Below this, nobody knows conditions, treatments or replicates. Design 5.5 (treatments flow by name), 5.6 (replicates) and
+5.7 (seeds) are decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from crystallize.errors import DefinitionError, ReplicateMismatchError, UnknownNameError
+from crystallize.experiment.collect import Collected
+from crystallize.experiment.context import BASELINE_CONDITION
+from crystallize.experiment.links import Link
+from crystallize.experiment.parts import PartMaker, Surroundings
+from crystallize.experiment.plugins import ArtifactPlugin, SeedPlugin
+from crystallize.experiment.treatment import Treatment
+from crystallize.experiment.trial import Trial, TrialWork
+from crystallize.experiment.upstream import UpstreamWork
+from crystallize.experiment.view import ExperimentView
+from crystallize.fingerprint.digest import digest_of
+from crystallize.fingerprint.manifest import Part, PartTable
+from crystallize.plan.job import Group, Input, Job, Source
+from crystallize.plan.plan import Plan
+from crystallize.session import Session
+from crystallize.store.reuse import Exactly, Force, Policy, Use
+
+if TYPE_CHECKING:
+    from crystallize.experiment.experiment import Experiment
+
+KIND = "trial/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the user asked of one run."""
+
+    strategy: str | None = None
+    """For every node; None: as each defines."""
+    default_strategy: str
+    """For nodes that define none."""
+    treatments: Sequence[Treatment | str] | None = None
+    """None: all that are defined. Names: baseline and these. Objects: given to every node, own ones winning."""
+    replicates: int | None = None
+    """For every node; None: as defined."""
+    seed: int | None = None
+    """Base seed for every node; None: as defined."""
+    restore: bool = False
+    """Missing markers are losses, not wishes: they are put back."""
+
+    def strategy_of(self, experiment: Experiment) -> str:
+        """``resume`` or ``rerun``."""
+        return self.strategy or experiment.defined_strategy or self.default_strategy
+
+
+@dataclass(slots=True)
+class Node:
+    """One experiment in one run."""
+
+    experiment: Experiment
+    links: list[Link]
+    after: list[Experiment]
+    """Experiments whose artifacts count as a whole."""
+    runs: bool = True
+    """False: an upstream of the run that is only read, as it was recorded last."""
+    defined: tuple[str, ...] = ()
+    """Baseline, own treatments and those of its ancestors."""
+    conditions: tuple[str, ...] = ()
+    """Those of them that this run is about."""
+    treatments: dict[str, Treatment] = field(default_factory=dict)
+    """Condition → what this experiment itself applies in it."""
+    replicates: int = 1
+    group: int = 0
+    first: int = 0
+    """Index of its first job; they follow replicate by replicate, condition by condition."""
+    view: ExperimentView | None = None
+    collected: Collected | None = None
+
+    def job(self, condition: str, replicate: int) -> int:
+        """Index of the job of one trial."""
+        return self.first + replicate * len(self.conditions) + self.conditions.index(condition)
+
+
+def compile_graph(nodes: Sequence[Node], asked: Asked, session: Session, around: Surroundings) -> Plan:
+    """The plan of `nodes`, which come in topological order; fills in what a node's run looks like.
+
+    Raises UnknownNameError for a treatment that no node defines, ReplicateMismatchError for counts that cannot be
+    paired, DefinitionError for what cannot be run.
+    """
+    plan = Plan()
+    by_experiment = {id(node.experiment): node for node in nodes}
+    _choose_conditions(nodes, by_experiment, asked)
+    shared = _OwnParts()
+    for node in nodes:
+        node.replicates = _count_replicates(node, by_experiment, asked)
+        node.collected = Collected(node.conditions, node.replicates)
+        _add_group(plan, node, session, asked)
+        tables = _tables(node, session, around) if node.runs else {}
+        _add_jobs(plan, node, by_experiment, tables, shared, session, asked)
+    return plan
+
+
+def _choose_conditions(nodes: Sequence[Node], by_experiment: Mapping[int, Node], asked: Asked) -> None:
+    chosen = None if asked.treatments is None else [_name_of(treatment) for treatment in asked.treatments]
+    given = {t.name: t for t in asked.treatments or () if isinstance(t, Treatment)}
+    defined: dict[str, None] = {}
+    for node in nodes:
+        node.treatments = {**given, **{t.name: t for t in node.experiment.treatments}}
+        inherited = [name for upstream in _upstream(node, by_experiment) for name in upstream.conditions]
+        node.defined = tuple(dict.fromkeys([BASELINE_CONDITION, *node.treatments, *inherited]))
+        node.conditions = node.defined
+        defined |= dict.fromkeys(node.defined)
+    if chosen is not None:
+        for name in chosen:
+            if name not in defined:
+                raise _unknown_treatment(name, defined, nodes)
+        for node in nodes:
+            wanted = {BASELINE_CONDITION, *chosen}
+            node.conditions = tuple(name for name in node.conditions if name in wanted)
+
+
+def _name_of(treatment: Treatment | str) -> str:
+    return treatment if isinstance(treatment, str) else treatment.name
+
+
+def _unknown_treatment(name: str, defined: Iterable[str], nodes: Sequence[Node]) -> UnknownNameError:
+    near = get_close_matches(name, defined, n=3) or list(defined)
+    names = ", ".join(node.experiment.label for node in nodes if node.runs)
+    return UnknownNameError(
+        f"no treatment '{name}' is defined by {names}", key="treatments", remedy=f"nearest: {', '.join(near)}"
+    )
+
+
+def _upstream(node: Node, by_experiment: Mapping[int, Node]) -> list[Node]:
+    producers = [link.producer for link in node.links] + node.after
+    return list({id(p): by_experiment[id(p)] for p in producers}.values())
+
+
+def _count_replicates(node: Node, by_experiment: Mapping[int, Node], asked: Asked) -> int:
+    """Design 5.6: asked for, else defined, else the upstreams' common count other than 1, else 1."""
+    paired = [(link.port, by_experiment[id(link.producer)].replicates) for link in node.links if not link.gather]
+    paired += [(upstream.label, by_experiment[id(upstream)].replicates) for upstream in node.after]
+    counts = {count for _, count in paired if count != 1}
+    own = asked.replicates if asked.replicates is not None and node.runs else node.experiment.defined_replicates
+    replicates = own if own is not None else counts.pop() if len(counts) == 1 else 1
+    wrong = [(port, count) for port, count in paired if count not in (1, replicates)]
+    if wrong or (own is None and len(counts) > 1):
+        listed = ", ".join(f"{port}={count}" for port, count in paired)
+        raise ReplicateMismatchError(
+            f"experiment '{node.experiment.label}' has {replicates} replicates and reads {listed}",
+            path=node.experiment.path,
+            key="replicates",
+            remedy=f"give upstream experiments 1 or {replicates} replicates, or read all of one with [*]",
+        )
+    return replicates
+
+
+def _add_group(plan: Plan, node: Node, session: Session, asked: Asked) -> None:
+    experiment = node.experiment
+    root = experiment.artifact_root
+    node.group = len(plan.groups)
+    if not node.runs:
+        plan.groups.append(Group(name=experiment.label, kind=KIND, work=UpstreamWork(experiment), root=root))
+        return
+    artifacts = experiment.get_plugin(ArtifactPlugin)
+    node.view = ExperimentView(
+        session.store(root),
+        experiment.label,
+        about={"id": experiment.id, "name": experiment.name},
+        versioned=artifacts is not None and artifacts.versioned,
+        conditions=node.defined,
+        replicates=max(node.replicates, experiment.defined_replicates or 1),
+    )
+    kind, workers = experiment.executor(len(node.conditions) * node.replicates)
+    work = TrialWork(experiment, node.links, node.treatments, node.view.path)
+    plan.groups.append(Group(name=experiment.label, kind=KIND, work=work, root=root, executor=kind, workers=workers))
+
+
+def _tables(node: Node, session: Session, around: Surroundings) -> dict[str, PartTable]:
+    """One table per condition: the parts of the experiment, then those of the condition."""
+    experiment = node.experiment
+    store = session.store(experiment.artifact_root)
+    maker = PartMaker(around, store, store.secret_key)
+    maker.add_datasource(experiment.datasource)
+    maker.add_links(node.links)
+    maker.add_steps(experiment.pipeline.steps)
+    maker.add_outputs(experiment.outputs)
+    maker.add_context(experiment.initial_ctx)
+    maker.add_plugins(experiment.plugins)
+    maker.add_files(experiment.reads, experiment.folder, experiment.ignore)
+    tables = {}
+    for condition in node.conditions:
+        own = maker.extended()
+        own.add_treatment(condition, node.treatments.get(condition))
+        tables[condition] = own.table()
+    return tables
+
+
+class _OwnParts:
+    """The parts of a single trial, shared by all trials of the same replicate and seed."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[int, int | None], tuple[Part, ...]] = {}
+
+    def of(self, replicate: int, seed: int | None) -> tuple[Part, ...]:
+        parts = self._made.get((replicate, seed))
+        if parts is None:
+            listed = [Part("replicate", digest_of("replicate/1", str(replicate).encode()), str(replicate))]
+            if seed is not None:
+                listed.append(Part("seed", digest_of("seed/1", str(seed).encode()), str(seed)))
+            parts = self._made[(replicate, seed)] = tuple(listed)
+        return parts
+
+
+def _add_jobs(
+    plan: Plan,
+    node: Node,
+    by_experiment: Mapping[int, Node],
+    tables: Mapping[str, PartTable],
+    shared: _OwnParts,
+    session: Session,
+    asked: Asked,
+) -> None:
+    node.first = len(plan.jobs)
+    policies = {condition: _policy(node, condition, asked) for condition in node.conditions}
+    inputs = _InputMaker(node, by_experiment)
+    label = node.experiment.label
+    for replicate in range(node.replicates):
+        seed = _seed(node.experiment, replicate, asked)
+        own = shared.of(replicate, seed)
+        for condition in node.conditions:
+            name = f"{label}/{condition}/{replicate}"
+            plan.jobs.append(
+                Job(
+                    index=len(plan.jobs),
+                    label=name,
+                    group=node.group,
+                    task=Trial(condition, replicate, seed),
+                    table=tables.get(condition, _NOTHING),
+                    own=own,
+                    inputs=inputs.ports(condition, replicate) if node.runs else (),
+                    after=inputs.after(condition, replicate) if node.runs else (),
+                    policy=policies[condition] if node.runs else _latest(name, node, session),
+                )
+            )
+
+
+_NOTHING = PartTable(())
+
+
+def _policy(node: Node, condition: str, asked: Asked) -> Policy:
+    if asked.strategy_of(node.experiment) == "rerun":
+        return Force("rerun")
+    wish = None if asked.restore or node.view is None else node.view.wish(condition)
+    return wish or Use()
+
+
+def _latest(label: str, node: Node, session: Session) -> Policy:
+    record = session.store(node.experiment.artifact_root).last_of_label(label)
+    return Force("never recorded") if record is None else Exactly(record.number)
+
+
+def _seed(experiment: Experiment, replicate: int, asked: Asked) -> int | None:
+    seeds = experiment.get_plugin(SeedPlugin)
+    return None if seeds is None else seeds.seed_for(replicate, base=asked.seed)
+
+
+class _InputMaker:
+    """The inputs of the trials of one node."""
+
+    def __init__(self, node: Node, by_experiment: Mapping[int, Node]) -> None:
+        self._links = [(link, by_experiment[id(link.producer)]) for link in node.links]
+        self._after = [by_experiment[id(upstream)] for upstream in node.after]
+        self._node = node
+
+    def ports(self, condition: str, replicate: int) -> tuple[Input, ...]:
+        """One input per link."""
+        return tuple(self._input(link, upstream, condition, replicate) for link, upstream in self._links)
+
+    def after(self, condition: str, replicate: int) -> tuple[int, ...]:
+        """One upstream job per experiment that is only waited for."""
+        return tuple(
+            upstream.job(_condition(None, upstream, condition), _replicate(upstream, replicate))
+            for upstream in self._after
+        )
+
+    def _input(self, link: Link, upstream: Node, condition: str, replicate: int) -> Input:
+        if link.condition is not None and link.condition not in upstream.conditions:
+            raise DefinitionError(
+                f"experiment '{self._node.experiment.label}' reads condition '{link.condition}' of "
+                f"'{upstream.experiment.label}', which runs {', '.join(upstream.conditions)}",
+                key=link.port,
+                remedy="leave `condition=` out to follow the reader's own condition",
+            )
+        chosen = _condition(link.condition, upstream, condition)
+        replicates = range(upstream.replicates) if link.gather else [_replicate(upstream, replicate)]
+        sources = tuple(Source(upstream.job(chosen, r), link.output, link.step) for r in replicates)
+        return Input(link.port, sources, link.gather)
+
+
+def _condition(fixed: str | None, upstream: Node, condition: str) -> str:
+    if fixed is not None:
+        return fixed
+    return condition if condition in upstream.conditions else BASELINE_CONDITION
+
+
+def _replicate(upstream: Node, replicate: int) -> int:
+    return 0 if upstream.replicates == 1 else replicate

@@ -1,0 +1,255 @@
+"""An experiment as its folder defines it: the names of a `config.yaml` turned into the objects they stand for.
+
+Loads the user's modules and runs none of their steps. Knows nothing of other experiments: references stay
+references.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from crystallize.experiment.artifact import Artifact
+from crystallize.experiment.datasource import DataSource, SourceFactory
+from crystallize.experiment.entries import (
+    CliBlock,
+    ExperimentConfig,
+    HypothesisEntry,
+    OutputEntry,
+    Reference,
+    StepEntry,
+)
+from crystallize.experiment.factory import REQUIRED, Parameters
+from crystallize.experiment.hypothesis import Hypothesis
+from crystallize.experiment.injection import artifact_parameters
+from crystallize.experiment.step import PipelineStep
+from crystallize.experiment.treatment import Treatment
+from crystallize.experiment.user_objects import UserObjects
+from crystallize.experiment.worlds import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """Everything an experiment is made of, ready to become one."""
+
+    name: str
+    path: Path
+    """The `config.yaml`, absolute."""
+    root: Path
+    """The project root."""
+    world: World
+    description: str | None
+    datasource: dict[str, DataSource | Reference]
+    """Alias → source; never empty."""
+    bare: bool
+    """True: the value of the only source is the data; else the data is a dict by alias."""
+    steps: list[PipelineStep]
+    outputs: dict[str, Artifact]
+    """Alias → artifact."""
+    treatments: list[Treatment]
+    hypotheses: list[Hypothesis]
+    replicates: int | None
+    seed: int | None
+    strategy: str | None
+    versioned: bool
+    reads: tuple[str, ...]
+    ignore: tuple[str, ...]
+    executor: str | None
+    max_workers: int | None
+    cli: CliBlock
+    notices: tuple[str, ...]
+    lines: Mapping[str, int]
+    """As in `ExperimentConfig.lines`."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the experiment's files lie."""
+        return self.path.parent
+
+    @property
+    def references(self) -> dict[str, Reference]:
+        """Alias → what is read of other experiments."""
+        return {a: source for a, source in self.datasource.items() if isinstance(source, Reference)}
+
+
+def define(config: ExperimentConfig, root: Path) -> Definition:
+    """The objects that `config` names, from a new world of its folder.
+
+    Raises DefinitionError, or one of its kinds, with the place in the configuration or in the user's code.
+    """
+    user = UserObjects(config, World(config.path.parent, root))
+    datasource = dict(_sources(user))
+    outputs = {entry.alias: _output(user, entry) for entry in config.outputs}
+    params = [_with_artifacts(user, entry, outputs) for entry in config.steps]
+    steps = [_step(user, entry, given) for entry, given in zip(config.steps, params, strict=True)]
+    return Definition(
+        name=config.name,
+        path=config.path,
+        root=root,
+        world=user.world,
+        description=config.description,
+        datasource=datasource,
+        bare=len(datasource) == 1 and not config.references,
+        steps=steps,
+        outputs=outputs,
+        treatments=[Treatment(entry.name, entry.payload) for entry in config.treatments],
+        hypotheses=[_hypothesis(user, entry) for entry in config.hypotheses],
+        replicates=config.replicates,
+        seed=config.seed,
+        strategy=config.strategy,
+        versioned=config.versioned,
+        reads=config.reads,
+        ignore=config.ignore,
+        executor=config.executor,
+        max_workers=config.max_workers,
+        cli=config.cli,
+        notices=tuple(_notices(user, outputs, params, steps)),
+        lines=config.lines,
+    )
+
+
+def _sources(user: UserObjects) -> Iterator[tuple[str, DataSource | Reference]]:
+    entries = user.config.sources
+    if entries is None:
+        alias, factory = _only_source(user)
+        for other in user.config.source_params:
+            if other != alias:
+                raise user.unknown(f"--set: there is no alias {other!r}", "datasource", [alias])
+        yield alias, _source(user, alias, factory)
+        return
+    for entry in entries:
+        if isinstance(entry.target, Reference):
+            yield entry.alias, entry.target
+        else:
+            found = user.find("datasources", entry.target, f"datasource.{entry.alias}")
+            yield entry.alias, _source(user, entry.alias, found)
+
+
+def _source(user: UserObjects, alias: str, found: object) -> DataSource:
+    params = user.config.source_params.get(alias, {})
+    made: DataSource = user.make(found, params, DataSource, "@data_source", f"datasource.{alias}")  # type: ignore[type-abstract]
+    return made
+
+
+def _only_source(user: UserObjects) -> tuple[str, SourceFactory]:
+    """The single ``@data_source`` of `datasources.py`; those it imports count when it has none of its own."""
+    if user.world.path_of("datasources") is None:
+        remedy = "write 'datasource:' with 'alias: function' or 'alias: experiment#output'"
+        raise user.fault("there is neither 'datasource:' nor a datasources.py", "datasource", remedy)
+    module = user.world.load("datasources")
+    found = {name: value for name, value in vars(module).items() if isinstance(value, SourceFactory)}
+    own = {name: value for name, value in found.items() if value.__module__ == module.__name__}
+    choices = {value: name for name, value in reversed((own or found).items())}
+    if not choices:
+        remedy = "put @data_source above the function that gives the data"
+        raise user.fault(
+            "there is no 'datasource:' and datasources.py has no @data_source", "datasource", remedy
+        )
+    names = sorted(choices.values())
+    if len(names) > 1:
+        fact = f"datasources.py has {len(names)} datasources: {', '.join(map(repr, names))}"
+        raise user.fault(
+            fact, "datasource", f"write 'datasource: {{{names[0]}: {names[0]}}}', or the one you mean"
+        )
+    return names[0], next(iter(choices))
+
+
+def _output(user: UserObjects, entry: OutputEntry) -> Artifact:
+    return Artifact(
+        entry.file_name,
+        loader=_function(user, entry.loader, f"outputs.{entry.alias}.loader"),
+        writer=_function(user, entry.writer, f"outputs.{entry.alias}.writer"),
+    )
+
+
+def _function(user: UserObjects, name: str | None, key: str) -> Callable[..., Any] | None:
+    if name is None:
+        return None
+    found = user.find("outputs", name, key)
+    if not callable(found):
+        raise user.fault(f"{name!r} in outputs.py is no function", key, "name a function")
+    function: Callable[..., Any] = found
+    return function
+
+
+def _with_artifacts(user: UserObjects, entry: StepEntry, outputs: Mapping[str, Artifact]) -> dict[str, Any]:
+    """The step's parameters, with artifacts where a parameter takes one.
+
+    An alias given in the configuration comes first, then the parameter's own name.
+    """
+    key = f"steps.{entry.name}"
+    params = dict(entry.params)
+    found = user.find("steps", entry.name, key)
+    function = found.__init__ if isinstance(found, type) else found
+    if not callable(function):
+        return params
+    for name in artifact_parameters(function):
+        alias = params.get(name)
+        if isinstance(alias, str) and alias not in outputs:
+            raise user.unknown(
+                f"parameter {name!r} names an output that is not declared: {alias!r}", key, outputs
+            )
+        if isinstance(alias, str) or (name not in params and name in outputs):
+            params[name] = outputs[alias or name]
+        elif name not in params and _is_required(function, name):
+            raise user.unknown(
+                f"step {entry.name!r} takes an artifact, and no output is called {name!r}", key, outputs
+            )
+    return params
+
+
+def _is_required(function: Callable[..., Any], name: str) -> bool:
+    definition = getattr(function, "definition", function)
+    return Parameters.of(definition).defaults.get(name) is REQUIRED
+
+
+def _step(user: UserObjects, entry: StepEntry, params: Mapping[str, Any]) -> PipelineStep:
+    key = f"steps.{entry.name}"
+    found = user.find("steps", entry.name, key)
+    made: PipelineStep = user.make(found, params, PipelineStep, "@pipeline_step()", key)  # type: ignore[type-abstract]
+    return made
+
+
+def _hypothesis(user: UserObjects, entry: HypothesisEntry) -> Hypothesis:
+    found = user.find("verifiers", entry.verifier, "hypotheses")
+    verify = user.make(found, {}, Callable, "@verifier", "hypotheses")  # type: ignore[arg-type]
+    return Hypothesis(verify, entry.metrics, name=entry.name or entry.verifier)
+
+
+def _notices(
+    user: UserObjects,
+    outputs: Mapping[str, Artifact],
+    params: Iterable[Mapping[str, Any]],
+    steps: Iterable[PipelineStep],
+) -> Iterator[str]:
+    """What to say of outputs that no step takes. Raises DefinitionError when no step can write them."""
+    taken = {id(value) for given in params for value in given.values()}
+    unused = {alias: artifact.name for alias, artifact in outputs.items() if id(artifact) not in taken}
+    if unused and not any(_uses_artifact_log(step) for step in steps):
+        listed = ", ".join(map(repr, unused))
+        first = next(iter(unused))
+        fact = (
+            f"output {listed} is used by no step"
+            if len(unused) == 1
+            else f"outputs {listed} are used by no step"
+        )
+        raise user.fault(
+            fact, f"outputs.{first}", f"add a parameter '{first}: Artifact' to one, or remove it"
+        )
+    for alias, name in unused.items():
+        yield f"output {alias!r} is a parameter of no step; only ctx.artifacts.add({name!r}, ...) can write it"
+
+
+def _uses_artifact_log(step: PipelineStep) -> bool:
+    definition = getattr(step, "definition", type(step).__call__)
+    return _mentions(getattr(definition, "__code__", None), "artifacts")
+
+
+def _mentions(code: CodeType | None, attribute: str) -> bool:
+    if code is None:
+        return False
+    inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return attribute in code.co_names or any(_mentions(each, attribute) for each in inner)

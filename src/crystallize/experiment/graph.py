@@ -1,0 +1,307 @@
+"""Graphs of experiments: who reads whose artifacts, in which order they run, and the run of all of them.
+
+Edges are read from the datasources when they are needed, so a datasource may be assigned after the graph was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from crystallize.errors import GraphError
+from crystallize.experiment.compile import Asked, Node
+from crystallize.experiment.experiment import Experiment, checked_replicates
+from crystallize.experiment.links import links_of
+from crystallize.experiment.result import Result
+from crystallize.experiment.running import Running, chosen_strategy
+from crystallize.experiment.treatment import Treatment
+from crystallize.plan import events
+from crystallize.settings import Settings
+
+ProgressCallback = Callable[[str, str], Awaitable[None]]
+"""Called with ``running`` or ``completed`` and the name of an experiment."""
+
+
+class _DrawingMethod:
+    """`visualize_from_yaml`, callable on the class and on an instance alike."""
+
+    def __get__(self, graph: ExperimentGraph | None, owner: type) -> Callable[..., Any]:
+        def visualize_from_yaml(path: str | Path, output: str | Path | None = None) -> Any:
+            """A drawing of the experiments that a configuration file or folder defines; imports no user code.
+
+            Shows itself in a notebook; elsewhere it is written to `output` (svg, png, pdf, dot or mermaid; by default
+            ``<target>.svg``) and the path is printed. Called on a graph that has run, its nodes show how they ended.
+            """
+            from crystallize.experiment.draw import visualize
+
+            return visualize(Path(path), None if output is None else Path(output), graph.results if graph else None)
+
+        return visualize_from_yaml
+
+
+class ExperimentGraph:
+    """Experiments by name, connected by the artifacts they read.
+
+    Parameters
+    ----------
+    experiments : as for `from_experiments`, when any are given.
+    name : else that of the single experiment nothing reads, else ``ExperimentGraph``.
+    """
+
+    visualize_from_yaml = _DrawingMethod()
+
+    def __init__(self, *experiments: Experiment, name: str | None = None) -> None:
+        self.experiments: dict[str, Experiment] = {}
+        self.results: dict[str, Result] = {}
+        """Of the last run; a new dict each time."""
+        self._after: dict[str, list[str]] = {}
+        self._name = name
+        for experiment in experiments:
+            self.add_experiment(experiment)
+        if experiments:
+            _check_producers(experiments)
+            self.order()
+            self._check_connected()
+
+    @classmethod
+    def from_experiments(cls, experiments: Sequence[Experiment], name: str | None = None) -> ExperimentGraph:
+        """A graph of experiments that all hang together.
+
+        Raises GraphError (a ValueError) when one has no name, two have the same, an artifact is read that none of
+        them writes or two write, they form a cycle, or some have no connection to the others.
+        """
+        return cls(*experiments, name=name)
+
+    @classmethod
+    def from_yaml(cls, path: str | Path | Sequence[str | Path]) -> ExperimentGraph:
+        """The graph of a `config.yaml` and all it refers to, of a folder with all experiments below it, or of several.
+
+        Experiments in a folder need no connection. Raises DefinitionError with file and line for what is wrong.
+        """
+        from crystallize.experiment.assemble import load_graph
+
+        paths = [path] if isinstance(path, (str, Path)) else list(path)
+        graph = cls()
+        for experiment in load_graph([Path(each) for each in paths]):
+            graph.add_experiment(experiment)
+        graph.order()
+        return graph
+
+    @property
+    def name(self) -> str:
+        """The given name, else that of the single experiment nothing reads."""
+        if self._name is not None:
+            return self._name
+        read = {upstream for upstreams in self.edges().values() for upstream in upstreams}
+        sinks = [name for name in self.experiments if name not in read]
+        return sinks[0] if len(sinks) == 1 else "ExperimentGraph"
+
+    def add_experiment(self, experiment: Experiment) -> None:
+        """Adds a node. Raises GraphError when it has no name or the name is taken by another experiment."""
+        if experiment.name is None:
+            raise GraphError("an experiment in a graph has no name", remedy="give it one: Experiment(name=…)")
+        if self.experiments.setdefault(experiment.name, experiment) is not experiment:
+            raise GraphError(f"two experiments are called '{experiment.name}'", remedy="give each its own name")
+
+    def add_dependency(self, downstream: Experiment, upstream: Experiment) -> None:
+        """Lets `downstream` wait for `upstream` and count on all its artifacts, though it reads none of them.
+
+        Raises GraphError when either has no name or was not added.
+        """
+        for experiment in (downstream, upstream):
+            if experiment.name is None or self.experiments.get(experiment.name) is not experiment:
+                raise GraphError(
+                    f"experiment '{experiment.name}' is not in the graph",
+                    remedy="call add_experiment with it first",
+                )
+        listed = self._after.setdefault(str(downstream.name), [])
+        if upstream.name not in listed:
+            listed.append(str(upstream.name))
+
+    def edges(self) -> dict[str, list[str]]:
+        """Name → names of the experiments it reads or waits for, in that order.
+
+        Raises GraphError when an artifact is read that no experiment of the graph writes.
+        """
+        edges = {}
+        for name, experiment in self.experiments.items():
+            upstream = [
+                self._producer_name(name, link.producer, link.output) for link in links_of(experiment.datasource)
+            ]
+            edges[name] = list(dict.fromkeys([*upstream, *self._after.get(name, ())]))
+        return edges
+
+    def order(self) -> list[str]:
+        """Names in an order in which each comes after what it reads. Raises GraphError for a cycle."""
+        try:
+            return list(TopologicalSorter(self.edges()).static_order())
+        except CycleError as error:
+            cycle = " → ".join(reversed(error.args[1]))
+            raise GraphError(
+                f"the graph contains cycles: {cycle}", remedy="let one of them read something else"
+            ) from None
+
+    def run(
+        self,
+        treatments: Sequence[Treatment | str] | None = None,
+        replicates: int | None = None,
+        strategy: str | None = None,
+        *,
+        seed: int | None = None,
+    ) -> dict[str, Result]:
+        """Runs every experiment after those it reads; name → result.
+
+        Parameters
+        ----------
+        treatments : names: baseline and these conditions, wherever they are defined. Objects: given to every
+            experiment, its own of the same name winning.
+        replicates : for every experiment, in place of the defined counts.
+        strategy : ``resume`` or ``rerun``, for every experiment; by default what each defines, else ``rerun``.
+
+        Failures are in the results; experiments that read what failed are blocked. Raises ValueError for what cannot
+        be run, before anything runs, and RuntimeError inside a running event loop (then use `arun`).
+        """
+        running = self.running(treatments, replicates, strategy, seed=seed)
+        self.results = running.run()
+        return dict(self.results)
+
+    async def arun(
+        self,
+        treatments: Sequence[Treatment | str] | None = None,
+        replicates: int | None = None,
+        strategy: str | None = None,
+        progress_callback: ProgressCallback | None = None,
+        *,
+        seed: int | None = None,
+    ) -> dict[str, Result]:
+        """As `run`, inside a running event loop.
+
+        `progress_callback` is awaited with ``running`` before an experiment's first trial and ``completed`` after its
+        last; with ``completed`` alone when nothing of it ran.
+        """
+        progress = _Progress(progress_callback)
+        running = self.running(treatments, replicates, strategy, seed=seed, watchers=[progress.watch])
+        self.results = await running.arun(progress.report)
+        await progress.report()
+        return dict(self.results)
+
+    def running(
+        self,
+        treatments: Sequence[Treatment | str] | None = None,
+        replicates: int | None = None,
+        strategy: str | None = None,
+        *,
+        seed: int | None = None,
+        restore: bool = False,
+        watchers: Sequence[events.Watcher] = (),
+        settings: Settings | None = None,
+        default_strategy: str = "rerun",
+        what: str = "python",
+    ) -> Running:
+        """A run that has not begun, for front ends: it can be run or foreseen."""
+        settings = settings or Settings.load()
+        asked = Asked(
+            strategy=None if strategy is None else chosen_strategy(strategy),
+            default_strategy=settings.strategy or default_strategy,
+            treatments=treatments,
+            replicates=checked_replicates(replicates),
+            seed=seed,
+            restore=restore,
+        )
+        return Running(self._nodes(), asked, watchers=watchers, settings=settings, what=what)
+
+    def _nodes(self) -> list[Node]:
+        nodes = []
+        for name in self.order():
+            experiment = self.experiments[name]
+            experiment.validate()
+            read = {link.producer for link in links_of(experiment.datasource)}
+            after = [self.experiments[upstream] for upstream in self._after.get(name, ())]
+            links = links_of(experiment.datasource)
+            nodes.append(Node(experiment, links, [upstream for upstream in after if upstream not in read]))
+        return nodes
+
+    def _producer_name(self, reader: str, producer: Any, output: str) -> str:
+        name = getattr(producer, "name", None)
+        if producer is None or self.experiments.get(name) is not producer:
+            who = f"of experiment '{name}', which is not in the graph" if name else "that no experiment writes"
+            raise GraphError(
+                f"experiment '{reader}' reads artifact '{output}' {who}",
+                remedy="add the experiment that lists the artifact in its outputs",
+            )
+        return str(name)
+
+    def _check_connected(self) -> None:
+        components = _components(self.edges())
+        if len(components) > 1:
+            largest = max(components, key=len)
+            unused = [name for name in self.experiments if name not in largest]
+            raise GraphError(
+                f"Unused experiments detected: {', '.join(unused)}: nothing connects them to the others",
+                remedy="leave them out, or connect them by an artifact or add_dependency",
+            )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            f"<li><b>{name}</b>{' ← ' + ', '.join(upstream) if upstream else ''}</li>"
+            for name, upstream in self.edges().items()
+        ]
+        return f"<b>{self.name}</b><ul>{''.join(rows)}</ul>"
+
+
+class _Progress:
+    """Turns events into awaited calls of a progress callback."""
+
+    def __init__(self, callback: ProgressCallback | None) -> None:
+        self._callback = callback
+        self._pending: list[tuple[str, str]] = []
+        self._running: set[int] = set()
+        self._names: list[str] = []
+
+    def watch(self, event: events.Event) -> None:
+        if isinstance(event, events.RunStarted):
+            self._names = [group.name for group in event.plan.groups]
+        elif isinstance(event, events.JobStarted) and event.job.group not in self._running:
+            self._running.add(event.job.group)
+            self._pending.append(("running", self._names[event.job.group]))
+        elif isinstance(event, events.GroupSettled):
+            self._pending.append(("completed", self._names[event.group]))
+
+    async def report(self) -> None:
+        pending, self._pending = self._pending, []
+        if self._callback is not None:
+            for status, name in pending:
+                await self._callback(status, name)
+
+
+def _check_producers(experiments: Iterable[Experiment]) -> None:
+    owners: dict[int, str] = {}
+    for experiment in experiments:
+        for artifact in experiment.outputs.values():
+            owner = owners.setdefault(id(artifact), str(experiment.name))
+            if owner != experiment.name:
+                raise GraphError(
+                    f"artifact '{artifact.name}' is an output of multiple experiments: {owner}, {experiment.name}",
+                    remedy="give each experiment an Artifact of its own",
+                )
+
+
+def _components(edges: dict[str, list[str]]) -> list[set[str]]:
+    neighbours: dict[str, set[str]] = {name: set(upstream) for name, upstream in edges.items()}
+    for name, upstream in edges.items():
+        for other in upstream:
+            neighbours[other].add(name)
+    components = []
+    left = set(edges)
+    while left:
+        component: set[str] = set()
+        stack = [left.pop()]
+        while stack:
+            name = stack.pop()
+            component.add(name)
+            stack.extend(neighbours[name] - component)
+        left -= component
+        components.append(component)
+    return components

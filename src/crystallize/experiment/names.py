@@ -1,0 +1,113 @@
+"""Which names are safe: experiments, conditions, artifact files and aliases (design 5.8).
+
+Names become folders and files, so they are checked where they enter, and nothing is ever written outside the
+root. Knows nothing of YAML; the caller says where a name stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from crystallize.errors import DefinitionError, DefinitionTypeError
+
+Kind = Literal["experiment", "condition", "artifact", "alias"]
+
+FORBIDDEN = frozenset('/\\#:*?"<>|')
+LONGEST_BYTES = 200
+"""File systems allow 255 bytes; the rest is for the endings of temporary neighbours."""
+
+_CONDITION_BEGINNING = "replicate_"
+_CONDITION_FILES = frozenset({"metadata.json", "_manifest.json"})
+"""What lies beside the condition folders of a version."""
+
+
+def check_name(
+    kind: Kind,
+    name: object,
+    *,
+    path: Path | str | None = None,
+    line: int | None = None,
+    key: str | None = None,
+) -> str:
+    """`name` itself, once it is known to be safe.
+
+    Raises DefinitionTypeError when it is no text, DefinitionError when no file may be called so.
+    """
+    if not isinstance(name, str):
+        remedy = "put it in quotes" if isinstance(name, (bool, int, float)) else "give it a text"
+        fact = f"{kind} name {name!r} is no text"
+        raise DefinitionTypeError(fact, path=path, line=line, key=key, remedy=remedy)
+    flaw = _flaw(kind, name)
+    if flaw is not None:
+        remedy = "choose a name of letters, digits, '_', '-' and inner dots"
+        raise DefinitionError(f"{kind} name {name!r} {flaw}", path=path, line=line, key=key, remedy=remedy)
+    return name
+
+
+def check_distinct(
+    kind: Kind,
+    names: Iterable[str],
+    *,
+    path: Path | str | None = None,
+    line: int | None = None,
+    key: str | None = None,
+) -> None:
+    """Raise DefinitionError when two of `names` are equal or differ by case only (one folder on macOS)."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(folded(name), name)
+        if other is not name:
+            fact = (
+                f"{kind} name {name!r} is given twice"
+                if other == name
+                else f"{kind} names {other!r} and {name!r} differ by case only"
+            )
+            raise DefinitionError(fact, path=path, line=line, key=key, remedy="rename one of them")
+
+
+def folded(name: str) -> str:
+    """What two names share when a file system may take one for the other."""
+    if name.isascii():
+        return name.lower()
+    from unicodedata import normalize
+
+    return normalize("NFC", name).casefold()
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A remedy that offers the names nearest to `name`, else all of them: ``did you mean 'scale'?``."""
+    from difflib import get_close_matches
+
+    choices = sorted(set(known))
+    close = get_close_matches(name, choices, n=3, cutoff=0.6)
+    if close:
+        return "did you mean " + " or ".join(repr(choice) for choice in close) + "?"
+    return _listed(choices)
+
+
+def _listed(choices: Sequence[str]) -> str:
+    if not choices:
+        return "none is defined"
+    more = f", … {len(choices) - 12} more" if len(choices) > 12 else ""
+    return "known: " + ", ".join(repr(choice) for choice in choices[:12]) + more
+
+
+def _flaw(kind: Kind, name: str) -> str | None:
+    if not name:
+        return "is empty"
+    if name[0] in ". " or name[-1] in ". ":
+        return "begins or ends with a dot or a space"
+    unsafe = next((char for char in name if char in FORBIDDEN or _is_control(char)), None)
+    if unsafe is not None:
+        return f"contains {unsafe!r}"
+    if len(name.encode()) > LONGEST_BYTES:
+        return f"is longer than {LONGEST_BYTES} bytes"
+    if kind == "condition" and (name.startswith(_CONDITION_BEGINNING) or name in _CONDITION_FILES):
+        return "is reserved for what lies beside the conditions"
+    return None
+
+
+def _is_control(char: str) -> bool:
+    return char < " " or "\x7f" <= char <= "\x9f" or "\ud800" <= char <= "\udfff"

@@ -1,0 +1,266 @@
+"""The parts of a trial's manifest that are known before anything runs: code, parameters, context, files, environment.
+
+Turns one experiment into one `PartTable` per condition. A value that cannot be told apart becomes an `Unclear`, never an
+exception and never an omission (design 4: fail closed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+
+from crystallize.errors import NotReusableError
+from crystallize.experiment.artifact import Artifact, GatheredArtifact
+from crystallize.experiment.datasource import ArtifactPath, DataSource, ExperimentInput
+from crystallize.experiment.links import Link
+from crystallize.experiment.plugins import BasePlugin, SeedPlugin
+from crystallize.experiment.treatment import Treatment
+from crystallize.fingerprint.code import Code, Codebase
+from crystallize.fingerprint.digest import Digest, digest_of
+from crystallize.fingerprint.environment import environment_parts
+from crystallize.fingerprint.files import StatMemory, declared
+from crystallize.fingerprint.left import LEFT
+from crystallize.fingerprint.manifest import Part, PartTable, Piece, Unclear
+from crystallize.fingerprint.values import digest_value, preview
+
+SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+HOOKS_INSIDE_A_RUN = ("before_run", "before_replicate", "before_step", "after_step", "run_experiment_loop")
+READS = (Artifact, GatheredArtifact, ArtifactPath)
+
+
+class Surroundings:
+    """What the parts of all experiments of one plan share: the code as loaded, the environment, remembered digests.
+
+    Parameters
+    ----------
+    root : project root; paths below it are taken relative to it.
+    environ : the process environment.
+    """
+
+    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
+        self.root = root
+        self.environ = environ
+        self.codebase = Codebase(root, LEFT)
+        self._environments: dict[frozenset[str], tuple[Part, ...]] = {}
+
+    def environment(self, packages: frozenset[str]) -> tuple[Part, ...]:
+        """The ``env.…`` parts of code that imports `packages`."""
+        if packages not in self._environments:
+            self._environments[packages] = tuple(environment_parts(sorted(packages)))
+        return self._environments[packages]
+
+
+class PartMaker:
+    """Collects the parts of one experiment.
+
+    Parameters
+    ----------
+    memory : remembers digests of files.
+    secret_key : 32 bytes; values of environment variables are hashed with it.
+    """
+
+    def __init__(self, around: Surroundings, memory: StatMemory, secret_key: bytes) -> None:
+        self._around = around
+        self._memory = memory
+        self._secret_key = secret_key
+        self._parts: list[Part] = []
+        self._unclear: list[Unclear] = []
+        self._pieces: dict[Digest, Sequence[Piece]] = {}
+        self._notes: list[str] = []
+        self._packages: set[str] = set()
+        self._environ: set[str] = set()
+        self._names: dict[str, int] = {}
+
+    def table(self) -> PartTable:
+        """All parts so far, then the environment that their code needs."""
+        parts = list(self._parts)
+        for name in sorted(self._environ):
+            self._add_variable(parts, name)
+        parts.extend(self._around.environment(frozenset(self._packages)))
+        return PartTable(parts, unclear=self._unclear, pieces=self._pieces, notes=dict.fromkeys(self._notes))
+
+    def extended(self) -> PartMaker:
+        """A maker that starts from the parts so far; what is added to it is not added here."""
+        copy = PartMaker(self._around, self._memory, self._secret_key)
+        copy._parts, copy._unclear = list(self._parts), list(self._unclear)
+        copy._pieces, copy._notes = dict(self._pieces), list(self._notes)
+        copy._packages, copy._environ = set(self._packages), set(self._environ)
+        copy._names = dict(self._names)
+        return copy
+
+    def add_steps(self, steps: Iterable[Any]) -> None:
+        """Each step's code and explicit parameters, and their order."""
+        names = [self._add_definition(step) for step in steps]
+        self._parts.append(Part("steps", digest_of("steps/1", *(name.encode() for name in names)), " → ".join(names)))
+
+    def add_datasource(self, source: DataSource, alias: str = "") -> None:
+        """The code and parameters of a datasource; what it reads of other experiments comes with the links."""
+        if isinstance(source, ExperimentInput):
+            aliases = list(source.inputs)
+            digest = digest_of("aliases/1", *(name.encode() for name in aliases))
+            self._parts.append(Part("datasource" + alias, digest, ", ".join(aliases)))
+            for name, inner in source.inputs.items():
+                self.add_datasource(inner, f"{alias}.{name}")
+        elif not isinstance(source, READS):
+            self._add_definition(source, alias)
+
+    def add_links(self, links: Iterable[Link]) -> None:
+        """The loader of each link, and how many replicates it reads."""
+        for link in links:
+            name = f"code.input.{link.port}"
+            if link.loader is not None:
+                self._add_code(name, link.loader)
+            shape = "path" if link.loader is None else "all replicates" if link.gather else "one"
+            # The loader gets a path that ends in the artifact's own name.
+            digest = digest_of("link/1", shape.encode(), link.output.encode())
+            self._parts.append(Part(f"port.{link.port}", digest, f"{link.output} ({shape})"))
+
+    def add_outputs(self, outputs: Mapping[str, Artifact]) -> None:
+        """The file name and writer of each output."""
+        for alias, artifact in outputs.items():
+            self._add_output(alias, artifact)
+
+    def add_context(self, values: Mapping[str, Any]) -> None:
+        """Keys and values that the context starts with, or that a treatment adds."""
+        for key, value in values.items():
+            self._add_value(f"context.{key}", value)
+
+    def add_treatment(self, name: str, treatment: Treatment | None) -> None:
+        """The condition's name and what the treatment does."""
+        self._parts.append(Part("condition", digest_of("condition/1", name.encode()), name))
+        if treatment is None:
+            return
+        if treatment.apply_map:
+            self.add_context(treatment.apply_map)
+        elif treatment.definition is not None:
+            self._add_code(f"code.treatment.{name}", treatment.definition)
+
+    def add_plugins(self, plugins: Iterable[BasePlugin]) -> None:
+        """Project plugins that take part in a run, and a seed function of the user's own."""
+        for plugin in plugins:
+            kind = type(plugin)
+            if isinstance(plugin, SeedPlugin) and plugin.seed_fn is not None:
+                self._add_code("code.seed_fn", plugin.seed_fn)
+            if kind.__module__.partition(".")[0] == "crystallize" or not plugin.affects_results:
+                continue
+            if any(getattr(kind, hook) is not getattr(BasePlugin, hook) for hook in HOOKS_INSIDE_A_RUN):
+                name = self._unique(f"plugin.{kind.__name__}")
+                self._add_code(name, kind)
+                self._add_fields(name, plugin)
+
+    def add_files(self, patterns: Iterable[str], folder: Path, ignore: Sequence[str]) -> None:
+        """Declared files, folders and globs, relative to `folder`."""
+        for pattern in patterns:
+            for name, digest, text in declared(pattern, folder, self._memory, ignore=ignore):
+                self._parts.append(Part(f"file.{name}", digest, text))
+
+    def _add_definition(self, thing: Any, alias: str = "") -> str:
+        """A step or datasource: made from a function, or an instance of a class."""
+        definition = getattr(thing, "definition", None)
+        name = self._unique(getattr(definition, "__name__", None) or type(thing).__name__)
+        if definition is not None:
+            self._add_code(f"code.{name}", definition)
+            for key, value in thing.explicit_params.items():
+                if isinstance(value, Artifact):
+                    self._add_output(f"{name}.{key}", value)
+                else:
+                    self._add_value(f"param.{name}{alias}.{key}", value)
+        else:
+            self._add_code(f"code.{name}", type(thing))
+            self._add_fields(f"param.{name}{alias}", thing)
+        self._add_declared(name, thing)
+        return name
+
+    def _add_declared(self, name: str, thing: Any) -> None:
+        """What the decorator's arguments declare: `version`, `depends_on`, `volatile`; `reads` are files."""
+        if thing.version is not None:
+            self._add_value(f"code.{name}.version", thing.version)
+        for number, dependency in enumerate(thing.depends_on):
+            if callable(dependency):
+                self._add_code(f"code.{name}.depends_on.{number}", dependency)
+            else:
+                self._add_value(f"code.{name}.depends_on.{number}", dependency)
+        self.add_files(thing.reads, self._around.root, ())
+        if thing.volatile:
+            self._unclear.append(
+                Unclear(
+                    f"code.{name}",
+                    f"{name} is declared volatile",
+                    "its contents are fetched anew in every run",
+                )
+            )
+
+    def _add_fields(self, name: str, thing: Any) -> None:
+        """The fields of an instance, one part each; as one value when it keeps them elsewhere than in `__dict__`."""
+        kind = type(thing)
+        plain = hasattr(thing, "__dict__") and not any("__slots__" in vars(base) for base in kind.__mro__[:-1])
+        if not plain or isinstance(thing, (dict, list, tuple, set, str, int, float)):
+            self._add_value(name, thing, holder=thing)
+            return
+        for field, value in sorted(vars(thing).items()):
+            if isinstance(value, Artifact):
+                self._add_output(f"{name}.{field}", value)
+            elif not isinstance(value, READS):
+                self._add_value(f"{name}.{field}", value, holder=thing, read=lambda field=field: vars(thing)[field])
+
+    def _add_output(self, alias: str, artifact: Artifact) -> None:
+        digest = digest_of("output/1", artifact.name.encode())
+        self._parts.append(Part(f"output.{alias}", digest, artifact.name))
+        if artifact.writer is not None:
+            self._add_code(f"code.output.{alias}", artifact.writer)
+
+    def _add_code(self, name: str, definition: object) -> None:
+        try:
+            code: Code = self._around.codebase.of(definition)
+        except NotReusableError as error:
+            self._unclear.append(Unclear(name, f"{error.where}: {error.what}", error.remedy))
+            return
+        self._parts.append(Part(name, code.digest, code.preview))
+        self._pieces[code.digest] = code.pieces
+        self._notes.extend(code.notes)
+        self._packages.update(code.packages)
+        self._environ.update(code.environ)
+
+    def _add_value(
+        self, name: str, value: Any, *, holder: object = None, read: Callable[[], Any] | None = None
+    ) -> None:
+        """A value by its contents; of a `holder` that jobs may change, as it was when it was first compiled."""
+        code_of, root = self._code_of, self._around.root
+        try:
+            digest = digest_value(value, code_of, root=root, where=name)
+        except NotReusableError as error:
+            self._unclear.append(Unclear(name, f"{error.where}: {error.what}", error.remedy))
+            return
+        if holder is not None:
+            again = read or (lambda: holder)
+            digest = LEFT.key(holder, name, digest, lambda: digest_value(again(), code_of, root=root, where=name))
+        self._parts.append(Part(name, digest, "(hidden)" if _is_secret(name) else preview(value)))
+
+    def _code_of(self, definition: object) -> Digest:
+        """The code of a function or class found inside a value; what it needs counts as well."""
+        code = self._around.codebase.of(definition)
+        self._packages.update(code.packages)
+        self._environ.update(code.environ)
+        return code.digest
+
+    def _add_variable(self, parts: list[Part], name: str) -> None:
+        if _is_secret(name):
+            self._notes.append(f"environment variable {name} is read and, as a secret, does not count")
+            return
+        value = self._around.environ.get(name)
+        if value is None:
+            parts.append(Part(f"envvar.{name}", digest_of("envvar/1"), f"{name} (not set)"))
+        else:
+            keyed = blake3(value.encode(), key=self._secret_key).digest()
+            parts.append(Part(f"envvar.{name}", digest_of("envvar/1", keyed), f"{name} (set)"))
+
+    def _unique(self, name: str) -> str:
+        count = self._names[name] = self._names.get(name, 0) + 1
+        return name if count == 1 else f"{name}.{count}"
+
+
+def _is_secret(name: str) -> bool:
+    return any(word in name.upper() for word in SECRET_WORDS)

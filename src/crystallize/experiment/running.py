@@ -1,0 +1,146 @@
+"""Running: one run of one or several experiments, from nodes to results.
+
+Compiles a plan, has the session bring it about, and turns its events into views, results and the plugins' `after_run`.
+`Experiment`, `ExperimentGraph` and the command line all run through here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from crystallize.errors import DefinitionError
+from crystallize.experiment.compile import Asked, Node, compile_graph
+from crystallize.experiment.conclude import Conclusion
+from crystallize.experiment.parts import Surroundings
+from crystallize.experiment.result import Result
+from crystallize.fingerprint.left import LEFT
+from crystallize.plan import events
+from crystallize.plan.plan import Plan
+from crystallize.session import Report, Request, Session, refuse_running_loop
+from crystallize.settings import Settings
+
+if TYPE_CHECKING:
+    from crystallize.engine.foresee import Foreseen
+
+STRATEGIES = ("resume", "rerun")
+
+
+def chosen_strategy(strategy: str) -> str:
+    """`strategy` itself. Raises DefinitionError (a ValueError) for anything but ``resume`` and ``rerun``."""
+    if strategy not in STRATEGIES:
+        raise DefinitionError(f"there is no strategy '{strategy}'", key="strategy", remedy="use 'resume' or 'rerun'")
+    return strategy
+
+
+class Running:
+    """One run of `nodes`, which come in topological order. Used once.
+
+    Parameters
+    ----------
+    hypotheses : id of an experiment → what to verify in place of its own.
+    raise_setup_errors : what `before_run` or `setup` raised is raised again when everything is settled.
+    watchers : told every event after the views and results have been brought up to date.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        asked: Asked,
+        *,
+        hypotheses: Mapping[int, Sequence[Any]] | None = None,
+        raise_setup_errors: bool = False,
+        watchers: Sequence[events.Watcher] = (),
+        settings: Settings | None = None,
+        what: str = "python",
+    ) -> None:
+        self.nodes = list(nodes)
+        self.asked = asked
+        self.report: Report | None = None
+        self._settings = settings or Settings.load()
+        self._hypotheses = hypotheses or {}
+        self._raise_setup_errors = raise_setup_errors
+        self._watchers = watchers
+        self._what = what
+        self._plan = Plan()
+        self._shown = [node for node in self.nodes if node.runs]
+        self._results: dict[str, Result] = {}
+        self._errors: list[BaseException] = []
+
+    def run(self) -> dict[str, Result]:
+        """Name → result, one per experiment that runs, in topological order."""
+        refuse_running_loop()
+        with Session(self._settings) as session:
+            self._compile(session)
+            report = session.run(self._plan, self._request(), [self._watch, *self._watchers])
+            return self._conclude(report)
+
+    async def arun(self, checkpoint: Callable[[], Awaitable[None]] | None = None) -> dict[str, Result]:
+        """As `run`, inside a running event loop."""
+        with Session(self._settings) as session:
+            self._compile(session)
+            report = await session.arun(self._plan, self._request(), [self._watch, *self._watchers], checkpoint)
+            return self._conclude(report)
+
+    def foresee(self) -> list[Foreseen]:
+        """What `run` would do with each trial, in plan order. Writes nothing, not even a store."""
+        with Session(self._settings, write=False) as session:
+            self._compile(session)
+            foreseen = session.foresee(self._plan)
+        shown = {node.group for node in self._shown}
+        return [each for each in foreseen if each.job.group in shown]
+
+    def only(self, results: Mapping[str, Result]) -> Result:
+        """The result of a run of a single experiment."""
+        return results[self._shown[-1].experiment.label]
+
+    def _compile(self, session: Session) -> None:
+        around = Surroundings(self._settings.root, self._settings.environ)
+        self._plan = compile_graph(self.nodes, self.asked, session, around)
+        self._conclusions = {
+            node.group: Conclusion(node, session, self.asked, self._hypotheses.get(id(node.experiment)))
+            for node in self._shown
+        }
+
+    def _request(self) -> Request:
+        names = tuple(node.experiment.label for node in self._shown)
+        strategies = sorted({self.asked.strategy_of(node.experiment) for node in self._shown})
+        return Request(targets=names, strategy=" and ".join(strategies), what=self._what)
+
+    def _watch(self, event: events.Event) -> None:
+        if isinstance(event, events.GroupSettled):
+            conclusion = self._conclusions.get(event.group)
+            if conclusion is not None:
+                conclusion.settle(event.error)
+                if event.error is not None:
+                    self._errors.append(event.error)
+        elif isinstance(event, (events.RunStarted, events.RunFinished)):
+            return
+        else:
+            conclusion = self._conclusions.get(event.job.group)
+            if conclusion is not None:
+                conclusion.note(event)
+
+    def _conclude(self, report: Report) -> dict[str, Result]:
+        self.report = report
+        LEFT.leave()
+        if report.interrupted:
+            for conclusion in self._conclusions.values():
+                conclusion.break_off()
+        results = {node.experiment.label: self._conclusions[node.group].result for node in self._shown}
+        if report.would_reuse:
+            self._tell_would_reuse(report, results)
+        if self._raise_setup_errors and self._errors:
+            raise self._errors[0]
+        return results
+
+    def _tell_would_reuse(self, report: Report, results: Mapping[str, Result]) -> None:
+        total = sum(len(node.conditions) * node.replicates for node in self._shown)
+        line = (
+            f"rerun: resume would have reused {report.would_reuse} of {total} trials "
+            f"and saved {report.would_save_seconds:.1f} s"
+        )
+        logging.getLogger("crystallize").info(line)
+        for result in results.values():
+            result.notices.append(line)

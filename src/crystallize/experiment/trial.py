@@ -1,0 +1,169 @@
+"""Trials: one replicate of one condition of one experiment. What the jobs of an experiment do when they run.
+
+Implements the seam `Work`. Knows neither schedules nor stores: it fetches, runs the pipeline and hands over what was
+recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crystallize.errors import MissingArtifactError
+from crystallize.experiment.context import (
+    CONDITION_KEY,
+    REPLICATE_KEY,
+    SEED_USED_KEY,
+    FrozenContext,
+    LoggingContext,
+    current_context,
+)
+from crystallize.experiment.links import Link
+from crystallize.experiment.plugins import LoggingPlugin, SeedPlugin
+from crystallize.experiment.treatment import Treatment
+from crystallize.plan.job import Outcome, Source
+from crystallize.plan.workspace import Workspace
+
+if TYPE_CHECKING:
+    from crystallize.experiment.experiment import Experiment
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The task of a trial's job."""
+
+    condition: str
+    replicate: int
+    """From 0."""
+    seed: int | None
+    """None: the experiment has no seed."""
+
+
+class TrialWork:
+    """What the trials of one experiment do.
+
+    Parameters
+    ----------
+    treatments : condition → what the experiment itself applies in it.
+    folder : where the experiment's view lies, for messages.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        links: list[Link],
+        treatments: Mapping[str, Treatment],
+        folder: Path,
+    ) -> None:
+        self._experiment = experiment
+        self._links = links
+        self._treatments = treatments
+        self._folder = folder
+        self._shared = FrozenContext({})
+        self._set_up: list[Any] = []
+
+    def begin(self) -> None:
+        """Calls the plugins' `before_run`, then sets up the steps with a context that all trials start from."""
+        experiment = self._experiment
+        for plugin in experiment.plugins:
+            plugin.before_run(experiment)
+        logging = experiment.get_plugin(LoggingPlugin)
+        self._shared = FrozenContext(experiment.initial_ctx, None if logging is None else logging.logger())
+        for step in experiment.pipeline.steps:
+            self._set_up.append(step)
+            step.setup(self._shared)
+
+    def end(self) -> None:
+        """Tears down every step whose set-up was begun; the first exception is raised after all were."""
+        errors = []
+        for step in self._set_up:
+            try:
+                step.teardown(self._shared)
+            except Exception as error:
+                errors.append(error)
+        self._set_up = []
+        if errors:
+            raise errors[0]
+
+    def missing(self, task: Trial, source: Source) -> Exception:
+        """What a reader is told when this trial succeeded without writing the artifact it reads."""
+        steps = [source.step] if source.step else [type(step).__name__ for step in self._experiment.pipeline.steps]
+        place = self._folder / f"replicate_{task.replicate}" / task.condition
+        paths = " or ".join(str(place / step / source.output) for step in steps)
+        return MissingArtifactError(
+            f"artifact '{source.output}' of experiment '{self._experiment.name}' was never written by step "
+            f"{' or '.join(steps)}: no {paths}; write it in the step, or correct its file name"
+        )
+
+    async def run(self, task: Trial, workspace: Workspace) -> Outcome:
+        """Fetches, runs every step, and returns what they recorded."""
+        experiment = self._experiment
+        ctx = self._context(task, workspace)
+        token = current_context.set(ctx)
+        try:
+            treatment = self._treatments.get(task.condition)
+            if treatment is not None:
+                treatment.apply(ctx)
+            for plugin in experiment.plugins:
+                plugin.before_replicate(experiment, ctx)
+            data = experiment.datasource.fetch(ctx)
+            if hasattr(data, "__await__"):
+                data = await data
+            _, provenance = await experiment.pipeline.arun(
+                data,
+                ctx,
+                rep=task.replicate,
+                condition=task.condition,
+                verbose=isinstance(ctx, LoggingContext),
+                return_provenance=True,
+                experiment=experiment,
+            )
+        finally:
+            current_context.reset(token)
+        _hand_over(ctx, workspace)
+        return Outcome(
+            metrics={name: list(values) for name, values in ctx.metrics.as_dict().items()},
+            facts=self._facts(task, ctx, treatment, workspace),
+            provenance=provenance,
+        )
+
+    def _context(self, task: Trial, workspace: Workspace) -> FrozenContext:
+        seeds = self._experiment.get_plugin(SeedPlugin)
+        values: dict[str, Any] = {REPLICATE_KEY: task.replicate, CONDITION_KEY: task.condition}
+        if task.seed is not None and seeds is not None:
+            values[SEED_USED_KEY] = task.seed
+            seeds.plant(task.seed)
+        ctx = self._shared._fork(values)
+        logging = self._experiment.get_plugin(LoggingPlugin)
+        if logging is not None and logging.verbose:
+            ctx = LoggingContext(ctx)
+        ctx._inputs = {id(link.source): workspace.input(link.port) for link in self._links}
+        ctx.artifacts._folder_for = lambda name: workspace.scratch("outputs", str(len(ctx.artifacts)))
+        return ctx
+
+    def _facts(
+        self, task: Trial, ctx: FrozenContext, treatment: Treatment | None, workspace: Workspace
+    ) -> dict[str, Any]:
+        facts: dict[str, Any] = {}
+        if task.seed is not None:
+            facts["seed"] = task.seed
+        tags = {name: ctx.metrics.get_tags(name) for name in ctx.metrics.as_dict()}
+        if any(any(each) for each in tags.values()):
+            facts["tags"] = tags
+        if treatment is not None and treatment.apply_map:
+            unread = [key for key in treatment.apply_map if key not in ctx._asked]
+            if unread:
+                facts["unread"] = unread
+                facts["asked"] = sorted(ctx._asked)
+        return facts
+
+
+def _hand_over(ctx: FrozenContext, workspace: Workspace) -> None:
+    """Gives the artifacts that the steps wrote to the workspace."""
+    for written in ctx.artifacts:
+        if isinstance(written.data, bytes):
+            workspace.write(written.name, written.step_name, written.data)
+        elif written.data.exists():
+            workspace.take(written.name, written.step_name, written.data)

@@ -1,0 +1,40 @@
+"""Upstream experiments that a run only reads: their last recorded trials stand in for them, and nothing of them runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crystallize.errors import MissingArtifactError
+from crystallize.plan.job import Outcome, Source
+from crystallize.plan.workspace import Workspace
+
+if TYPE_CHECKING:
+    from crystallize.experiment.experiment import Experiment
+
+
+class UpstreamWork:
+    """The work of an experiment that is not part of the run: running it is an error."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+
+    def begin(self) -> None:
+        """Raises MissingArtifactError: a trial was asked for that was never recorded."""
+        raise MissingArtifactError(
+            f"experiment '{self._experiment.label}' has no recorded trial to read; run it first, "
+            f"or run both in an ExperimentGraph"
+        )
+
+    async def run(self, task: Any, workspace: Workspace) -> Outcome:
+        """Never called: `begin` always raises."""
+        raise AssertionError("an upstream that is only read was run")
+
+    def end(self) -> None:
+        """Nothing to close."""
+
+    def missing(self, task: Any, source: Source) -> Exception:
+        """What a reader is told when the recorded trial wrote no such artifact."""
+        return MissingArtifactError(
+            f"artifact '{source.output}' of experiment '{self._experiment.label}' was never written; "
+            f"run that experiment again"
+        )

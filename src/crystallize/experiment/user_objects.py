@@ -1,0 +1,113 @@
+"""Finds what the names in a configuration stand for in the user's modules, and makes objects of it.
+
+Knows nothing of what a step or a datasource is, only how to say what is wrong with one, with the place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import FunctionType
+from typing import Any, TypeVar
+
+from crystallize.errors import DefinitionError, DefinitionTypeError, MissingFileError, UnknownNameError
+from crystallize.experiment.entries import ExperimentConfig
+from crystallize.experiment.factory import REQUIRED, Factory, Parameters
+from crystallize.experiment.names import nearest
+from crystallize.experiment.user_code import UserCodeError, told_with_place
+from crystallize.experiment.worlds import World
+
+Made = TypeVar("Made")
+
+
+class UserObjects:
+    """The names of one configuration, looked up in the world of its folder.
+
+    Wherever a method takes `key` (``steps.scale``), that is the entry the name stands at; messages say its line.
+    """
+
+    def __init__(self, config: ExperimentConfig, world: World) -> None:
+        self.config = config
+        self.world = world
+
+    def find(self, module_name: str, name: str, key: str) -> Any:
+        """What `name` is in the user's `module_name`.
+
+        Raises MissingFileError when there is no such module, UnknownNameError when it has no such name.
+        """
+        if self.world.path_of(module_name) is None:
+            raise self.fault(
+                f"{module_name}.py is missing, which has to define {name!r}",
+                key,
+                f"write {self.world.folder / module_name}.py",
+                kind=MissingFileError,
+            )
+        module = self.world.load(module_name)
+        if not hasattr(module, name):
+            known = [other for other, value in vars(module).items() if _may_be_meant(other, value)]
+            raise self.unknown(f"{module_name}.py defines no {name!r}", key, known)
+        return getattr(module, name)
+
+    def make(
+        self, found: object, params: Mapping[str, Any], kind: type[Made], decorator: str, key: str
+    ) -> Made:
+        """The `kind` that the factory `found` makes of `params`."""
+        remedy = f"put {decorator} above its definition"
+        if not callable(found) or not _is_factory(found, params, kind):
+            raise self.fault(f"{_called(found)} is no factory", key, remedy, kind=DefinitionTypeError)
+        try:
+            made = found(**params)
+        except (Exception, SystemExit) as error:
+            raise self._told(error, key) from error
+        if not isinstance(made, kind):
+            fact = f"{_called(found)} gives a {type(made).__name__}"
+            raise self.fault(fact, key, remedy, kind=DefinitionTypeError)
+        return made
+
+    def fault(
+        self, fact: str, key: str, remedy: str | None, *, kind: type[DefinitionError] = DefinitionError
+    ) -> DefinitionError:
+        """An error about the entry at `key`."""
+        return kind(fact, path=self.config.path, line=self._line(key), key=key, remedy=remedy)
+
+    def unknown(self, fact: str, key: str, known: Iterable[str]) -> UnknownNameError:
+        """An error about a name at `key` that offers the nearest of `known`; `fact` ends with the name."""
+        name = fact.rpartition(" ")[2].strip("'\"")
+        return UnknownNameError(
+            fact, path=self.config.path, line=self._line(key), key=key, remedy=nearest(name, known)
+        )
+
+    def _told(self, error: BaseException, key: str) -> DefinitionError:
+        """What a factory raised, with the place: ours in the configuration, the user's in their code."""
+        if isinstance(error, DefinitionError) and not isinstance(error, UserCodeError):
+            return self.fault(error.fact, key, error.remedy, kind=type(error))
+        is_call_itself = error.__traceback__ is not None and error.__traceback__.tb_next is None
+        if isinstance(error, TypeError) and is_call_itself:
+            return self.fault(str(error), key, "give it the parameters it takes", kind=DefinitionTypeError)
+        return told_with_place(error, self.world.folder, path=self.config.path, line=self._line(key), key=key)
+
+    def _line(self, key: str) -> int | None:
+        """The line of the entry at `key`, else of the nearest entry around it."""
+        while key and key not in self.config.lines:
+            key = key.rpartition(".")[0]
+        return self.config.lines.get(key)
+
+
+def _is_factory(found: object, params: Mapping[str, Any], kind: type) -> bool:
+    """False for what is made already, and for a plain function that waits for the data of a run."""
+    if isinstance(found, (Factory, type)):
+        return True
+    if not isinstance(found, FunctionType):
+        return not isinstance(found, kind)
+    parameters = Parameters.of(found)
+    return all(
+        name in params or parameters.defaults.get(name) is not REQUIRED for name in parameters.positional
+    )
+
+
+def _may_be_meant(name: str, value: object) -> bool:
+    home = getattr(value, "__module__", None) or ""
+    return callable(value) and name[0] != "_" and home.partition(".")[0] not in ("crystallize", "typing")
+
+
+def _called(found: object) -> str:
+    return repr(getattr(found, "__name__", None) or type(found).__name__)

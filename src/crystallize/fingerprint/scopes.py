@@ -1,0 +1,354 @@
+"""Which names of its module a piece of syntax reads, by the scope rules of the language.
+
+Locals, parameters, comprehensions, class bodies, `global`, `nonlocal`, walrus targets and imports inside
+functions are told apart; what is left are the free names, each with the attributes asked of it. Knows nothing
+of other modules or of what a name stands for. After the language reference, chapter "Naming and binding".
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from crystallize.fingerprint.syntax import children
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
+
+
+class Import(NamedTuple):
+    """What one import statement binds to one name."""
+
+    level: int
+    """How many dots it begins with."""
+    module: str
+    """The module the name is bound to or taken from; dotted, empty in ``from . import x``."""
+    name: str | None
+    """What is taken from the module (`*`: all); None where the module itself is bound."""
+    text: str
+    """What was written, in one form: ``os.path`` or ``numpy:array``."""
+
+
+class Use(NamedTuple):
+    """A free name where it is read: ``helpers.scale`` is `name` helpers, `attributes` (scale,)."""
+
+    name: str
+    attributes: tuple[str, ...]
+    chain: tuple[ast.expr, ...]
+    """The nodes of the name and of each attribute; empty when it was read from a code object."""
+    imports: tuple[Import, ...]
+    """The imports inside a function that bind the name; empty for a name of the module."""
+    literal: str | None
+    """The text it is called or indexed with: ``os.environ["X"]``, ``getattr(x, "y")``."""
+    called: bool
+
+
+class Reading:
+    """What a piece of syntax reads, in the order it stands there."""
+
+    __slots__ = ("dropped", "imports", "reads_prose", "uses")
+
+    def __init__(self) -> None:
+        self.uses: list[Use] = []
+        self.imports: list[ast.Import | ast.ImportFrom] = []
+        """Import statements inside it."""
+        self.dropped: list[ast.expr] = []
+        """Decorators that do not count."""
+        self.reads_prose = False
+        """Whether it asks for a `__doc__`."""
+
+
+def read(nodes: Iterable[ast.AST], drop: Callable[[Use], bool]) -> Reading:
+    """What `nodes`, at the top of a module, read; decorators whose name `drop` accepts do not count."""
+    reader = _Reader(drop)
+    for node in nodes:
+        reader.visit(node, None)
+    return reader.reading
+
+
+def imported_names(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Import]]:
+    """Each name that an import statement binds, with what it is bound to (`*` for a star import)."""
+    for alias in node.names:
+        if isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            text = f"{'.' * node.level}{module}:{alias.name}"
+            yield alias.asname or alias.name, Import(node.level, module, alias.name, text)
+        elif alias.asname:
+            yield alias.asname, Import(0, alias.name, None, alias.name)
+        else:
+            top = alias.name.partition(".")[0]
+            yield top, Import(0, top, None, alias.name)
+
+
+class _Scope:
+    __slots__ = ("bound", "globals", "imports", "is_class", "parent")
+
+    def __init__(self, parent: _Scope | None, *, is_class: bool = False) -> None:
+        self.parent = parent
+        self.is_class = is_class
+        self.bound: set[str] = set()
+        self.globals: set[str] = set()
+        self.imports: dict[str, list[Import]] = {}
+
+    def bind_body(self, body: Iterable[ast.AST]) -> None:
+        """Finds the names that the statements of a function bind, not entering scopes below."""
+        outer: set[str] = set()
+        stack = list(body)
+        while stack:
+            node = stack.pop()
+            if isinstance(node, ast.Name):
+                if not isinstance(node.ctx, ast.Load):
+                    self.bound.add(node.id)
+                continue
+            if isinstance(node, ast.Global):
+                self.globals.update(node.names)
+            elif isinstance(node, ast.Nonlocal):
+                outer.update(node.names)
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                self._bind_imports(node)
+            elif isinstance(node, ast.Lambda):
+                continue
+            elif isinstance(node, (*_DEFINITIONS, ast.ClassDef)):
+                self.bound.add(node.name)
+                continue
+            elif isinstance(node, _COMPREHENSIONS):
+                self.bound.update(walrus_names(node))
+                continue
+            else:
+                self._bind_captures(node)
+            stack.extend(children(node))
+        self.bound -= outer | self.globals
+
+    def _bind_imports(self, node: ast.Import | ast.ImportFrom) -> None:
+        for name, what in imported_names(node):
+            self.imports.setdefault(name, []).append(what)
+
+    def _bind_captures(self, node: ast.AST) -> None:
+        if isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+            self.bound.add(node.name)
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            self.bound.add(node.rest)
+
+
+def walrus_names(node: ast.AST) -> Iterator[str]:
+    """The names that `:=` binds anywhere in an expression."""
+    return (part.target.id for part in ast.walk(node) if isinstance(part, ast.NamedExpr))
+
+
+class _Reader:
+    def __init__(self, drop: Callable[[Use], bool]) -> None:
+        self.reading = Reading()
+        self._drop = drop
+        self._handlers: dict[type[ast.AST], Callable[..., None]] = {
+            ast.Name: self._chain,
+            ast.Attribute: self._chain,
+            ast.Call: self._call,
+            ast.Subscript: self._subscript,
+            ast.Compare: self._compare,
+            ast.Assign: self._assign,
+            ast.AugAssign: self._augmented,
+            ast.AnnAssign: self._annotated,
+            ast.FunctionDef: self._function,
+            ast.AsyncFunctionDef: self._function,
+            ast.Lambda: self._lambda,
+            ast.ClassDef: self._class,
+            ast.Import: self._import,
+            ast.ImportFrom: self._import,
+            **dict.fromkeys(_COMPREHENSIONS, self._comprehension),
+        }
+
+    def visit(self, node: ast.AST, scope: _Scope | None) -> None:
+        handler = self._handlers.get(node.__class__)
+        if handler is not None:
+            handler(node, scope)
+        elif node.__class__ is not ast.Constant:
+            self._visit_all(children(node), scope)
+
+    def _visit_all(self, nodes: Iterable[ast.AST | None], scope: _Scope | None) -> None:
+        for node in nodes:
+            if node is not None:
+                self.visit(node, scope)
+
+    def _chain(
+        self, node: ast.expr, scope: _Scope | None, literal: str | None = None, called: bool = False
+    ) -> None:
+        use = _use(node, scope, literal, called)
+        if use is not None:
+            self.reading.uses.append(use)
+        links, root = _links(node)
+        self.reading.reads_prose |= any(link.attr == "__doc__" for link in links)
+        if not isinstance(root, ast.Name):
+            self.visit(root, scope)
+        elif root.id == "__doc__":
+            self.reading.reads_prose = True
+        elif scope is not None and scope.is_class and not isinstance(root.ctx, ast.Load):
+            scope.bound.add(root.id)
+
+    def _call(self, node: ast.Call, scope: _Scope | None) -> None:
+        if isinstance(node.func, ast.Name | ast.Attribute):
+            place = 1 if isinstance(node.func, ast.Name) and node.func.id == "getattr" else 0
+            literal = _literal(node.args[place]) if len(node.args) > place else None
+            self._chain(node.func, scope, literal, called=True)
+        else:
+            self.visit(node.func, scope)
+        self._visit_all(node.args, scope)
+        self._visit_all(node.keywords, scope)
+
+    def _subscript(self, node: ast.Subscript, scope: _Scope | None) -> None:
+        if isinstance(node.value, ast.Name | ast.Attribute):
+            self._chain(node.value, scope, _literal(node.slice))
+        else:
+            self.visit(node.value, scope)
+        self.visit(node.slice, scope)
+
+    def _compare(self, node: ast.Compare, scope: _Scope | None) -> None:
+        literal = _literal(node.left)
+        first, *others = node.comparators
+        self.visit(node.left, scope)
+        if isinstance(node.ops[0], ast.In | ast.NotIn) and isinstance(first, ast.Name | ast.Attribute):
+            self._chain(first, scope, literal)
+        else:
+            self.visit(first, scope)
+        self._visit_all(others, scope)
+
+    def _assign(self, node: ast.Assign, scope: _Scope | None) -> None:
+        self.visit(node.value, scope)
+        self._visit_all(node.targets, scope)
+
+    def _augmented(self, node: ast.AugAssign, scope: _Scope | None) -> None:
+        if isinstance(node.target, ast.Name):
+            read_first = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
+            self.visit(read_first, scope)
+        self.visit(node.target, scope)
+        self.visit(node.value, scope)
+
+    def _annotated(self, node: ast.AnnAssign, scope: _Scope | None) -> None:
+        if scope is not None and scope.is_class:
+            # dataclass-like classes make their fields from annotations: what these name counts
+            self._annotation(node.annotation, scope)
+        self._visit_all((node.value, node.target), scope)
+
+    def _annotation(self, node: ast.expr, scope: _Scope) -> None:
+        self.visit(node, scope)
+        for part in ast.walk(node):
+            text = _literal(part)
+            if text is None:
+                continue
+            try:
+                self.visit(ast.parse(text, mode="eval").body, scope)
+            except (SyntaxError, ValueError):
+                continue  # a text that is no type, as in Literal["low rate"]
+
+    def _function(self, node: Definition, scope: _Scope | None) -> None:
+        self._decorators(node, scope)
+        inner = self._enter(node.args, scope, getattr(node, "type_params", ()))
+        inner.bind_body(node.body)
+        self._visit_all(node.body, inner)
+        if scope is not None and scope.is_class:
+            scope.bound.add(node.name)
+
+    def _lambda(self, node: ast.Lambda, scope: _Scope | None) -> None:
+        inner = self._enter(node.args, scope, ())
+        inner.bind_body((node.body,))
+        self.visit(node.body, inner)
+
+    def _enter(self, args: ast.arguments, scope: _Scope | None, type_params: Iterable[ast.AST]) -> _Scope:
+        """Reads the defaults where the function stands, and opens its scope with its parameters bound."""
+        self._visit_all(args.defaults, scope)
+        self._visit_all(args.kw_defaults, scope)
+        inner = _Scope(scope)
+        for arg in (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg):
+            if arg is not None:
+                inner.bound.add(arg.arg)
+        self._type_params(type_params, inner)
+        return inner
+
+    def _type_params(self, params: Iterable[ast.AST], scope: _Scope) -> None:
+        for param in params:
+            scope.bound.add(param.name)  # type: ignore[attr-defined]
+            self._visit_all(children(param), scope)
+
+    def _class(self, node: ast.ClassDef, scope: _Scope | None) -> None:
+        self._decorators(node, scope)
+        outer = scope
+        if params := getattr(node, "type_params", ()):
+            outer = _Scope(scope)
+            self._type_params(params, outer)
+        self._visit_all(node.bases, outer)
+        self._visit_all(node.keywords, outer)
+        inner = _Scope(outer, is_class=True)
+        inner.globals.update(
+            name for part in node.body if isinstance(part, ast.Global) for name in part.names
+        )
+        self._visit_all(node.body, inner)
+        if scope is not None and scope.is_class:
+            scope.bound.add(node.name)
+
+    def _decorators(self, node: Definition | ast.ClassDef, scope: _Scope | None) -> None:
+        for decorator in node.decorator_list:
+            name = decorator.func if isinstance(decorator, ast.Call) else decorator
+            use = _use(name, scope, None, True) if isinstance(name, ast.Name | ast.Attribute) else None
+            if use is not None and self._drop(use):
+                self.reading.dropped.append(decorator)
+            else:
+                self.visit(decorator, scope)
+
+    def _comprehension(self, node: ast.ListComp | ast.DictComp, scope: _Scope | None) -> None:
+        self.visit(node.generators[0].iter, scope)
+        inner = _Scope(scope)
+        for generator in node.generators:
+            inner.bind_body((generator.target,))
+        for generator in node.generators:
+            self.visit(generator.target, inner)
+            if generator is not node.generators[0]:
+                self.visit(generator.iter, inner)
+            self._visit_all(generator.ifs, inner)
+        self._visit_all((part for part in children(node) if isinstance(part, ast.expr)), inner)
+
+    def _import(self, node: ast.Import | ast.ImportFrom, scope: _Scope | None) -> None:
+        self.reading.imports.append(node)
+        if scope is not None and scope.is_class:
+            scope._bind_imports(node)
+
+
+def _use(node: ast.expr, scope: _Scope | None, literal: str | None, called: bool) -> Use | None:
+    """The use that a chain of attributes makes of the name at its root; None for a local or no name."""
+    links, root = _links(node)
+    if not isinstance(root, ast.Name) or not isinstance(root.ctx, ast.Load):
+        return None
+    imports = _lookup(root.id, scope)
+    if imports is None:
+        return None
+    return Use(root.id, tuple(link.attr for link in links), (root, *links), tuple(imports), literal, called)
+
+
+def _links(node: ast.expr) -> tuple[list[ast.Attribute], ast.expr]:
+    """The attributes of a chain, outermost last, and what they are asked of."""
+    links: list[ast.Attribute] = []
+    while isinstance(node, ast.Attribute):
+        links.append(node)
+        node = node.value
+    links.reverse()
+    return links, node
+
+
+def _lookup(name: str, scope: _Scope | None) -> Iterable[Import] | None:
+    """None for a local name, the imports that bind it inside a function, or nothing at all for a free one."""
+    direct = True
+    while scope is not None:
+        if name in scope.globals:
+            return ()
+        if direct or not scope.is_class:
+            if name in scope.imports:
+                return scope.imports[name]
+            if name in scope.bound:
+                return None
+        direct = False
+        scope = scope.parent
+    return ()
+
+
+def _literal(node: ast.AST) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None

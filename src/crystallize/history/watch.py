@@ -1,0 +1,91 @@
+"""The history as a watcher: turns the events of a run into counts per group and rows for what ran."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from crystallize.history.history import GroupRow, History, JobRow
+from crystallize.plan import events
+from crystallize.plan.job import Job
+from crystallize.plan.plan import Plan
+
+BATCH_ROWS = 256
+
+
+class Asked(Protocol):
+    """What the user asked for."""
+
+    @property
+    def targets(self) -> tuple[str, ...]: ...
+    @property
+    def strategy(self) -> str: ...
+    @property
+    def what(self) -> str: ...
+
+
+class HistoryWatcher:
+    """Keeps the part of a run whose results lie under one artifact root."""
+
+    def __init__(self, plan: Plan, root: Path, history: History, asked: Asked) -> None:
+        self._history = history
+        self._plan = plan
+        self._groups = {
+            index: GroupRow(group.name, 0, 0, 0, 0, 0.0, 0.0)
+            for index, group in enumerate(plan.groups)
+            if group.root == root
+        }
+        self._rows: list[JobRow] = []
+        self._failed = False
+        self.run = history.begin(targets=asked.targets, strategy=asked.strategy, what=asked.what)
+        """Number of the run in this history."""
+
+    def __call__(self, event: events.Event) -> None:
+        """Keeps what `event` says, if it is about a group of this root."""
+        if isinstance(event, events.RunFinished):
+            self._finish(event)
+            return
+        counted = (events.JobReused, events.JobDone, events.JobFailed, events.JobBlocked)
+        if isinstance(event, counted) and event.job.group in self._groups:
+            self._count(event)
+
+    def _count(self, event: events.JobReused | events.JobDone | events.JobFailed | events.JobBlocked) -> None:
+        group = self._groups[event.job.group]
+        if isinstance(event, events.JobReused):
+            group = group._replace(reused=group.reused + 1, seconds_saved=group.seconds_saved + event.record.seconds)
+        elif isinstance(event, events.JobDone):
+            record = event.record
+            group = group._replace(ran=group.ran + 1, seconds=group.seconds + record.seconds)
+            why = event.note or event.miss.why
+            self._keep(event.job, "ran", why, record.fingerprint, record.number, record.seconds, None)
+        elif isinstance(event, events.JobFailed):
+            self._failed = True
+            group = group._replace(failed=group.failed + 1, seconds=group.seconds + event.seconds)
+            why = event.miss.why if event.miss is not None else ""
+            self._keep(event.job, "failed", why, None, None, event.seconds, str(event.error))
+        else:
+            self._failed = True
+            group = group._replace(blocked=group.blocked + 1)
+            self._keep(event.job, "blocked", "", None, None, 0.0, str(event.error))
+        self._groups[event.job.group] = group
+
+    def _keep(
+        self,
+        job: Job,
+        state: str,
+        reason: str,
+        fingerprint: bytes | None,
+        record: int | None,
+        seconds: float,
+        error: str | None,
+    ) -> None:
+        name = self._plan.groups[job.group].name
+        self._rows.append(JobRow(job.label, name, state, reason, fingerprint, record, seconds, error))
+        if len(self._rows) >= BATCH_ROWS:
+            self._history.add_jobs(self.run, self._rows)
+            self._rows = []
+
+    def _finish(self, event: events.RunFinished) -> None:
+        self._history.add_jobs(self.run, self._rows)
+        state = "interrupted" if event.interrupted else "failed" if self._failed else "ok"
+        self._history.finish(self.run, list(self._groups.values()), state, event.seconds)

@@ -1,0 +1,103 @@
+"""Events: what a run tells those who watch it, and nothing else does.
+
+Views, history, progress bars and results are all watchers. A watcher is called in the driver's thread, in the order in
+which watchers were given, and must not block. `RunStarted` is first, `RunFinished` last and always; each job is told
+about exactly once with one of `JobReused`, `JobDone`, `JobFailed`, `JobBlocked`, after `JobStarted` if it ran.
+`JobDone` and `JobReused` are told after the record is committed; `GroupSettled` when the last job of a group was told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from crystallize.plan.job import Job
+from crystallize.plan.plan import Plan
+from crystallize.store.record import Record
+from crystallize.store.reuse import Miss
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run begins; nothing has been decided."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class JobReused:
+    """A record serves in place of the job."""
+
+    job: Job
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class JobStarted:
+    """The job is about to run. Told before anything of it runs."""
+
+    job: Job
+    miss: Miss
+
+
+@dataclass(frozen=True, slots=True)
+class JobDone:
+    """The job ran and succeeded."""
+
+    job: Job
+    record: Record
+    """Its `number` is 0 when the result may not be reused."""
+    miss: Miss
+    note: str | None = None
+    """Why the result was not recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailed:
+    """The job ran, or could not be started, and failed."""
+
+    job: Job
+    error: BaseException
+    """What the user's code raised, as it was."""
+    miss: Miss | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobBlocked:
+    """The job will not run: something it reads failed."""
+
+    job: Job
+    error: BaseException
+    """Names the upstream job that failed first."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobCancelled:
+    """The job was not started, or was stopped, because the user interrupted the run."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSettled:
+    """Every job of the group has been told about."""
+
+    group: int
+    error: BaseException | None
+    """What beginning or ending the group's work raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """The run is over, however it went."""
+
+    interrupted: bool
+    seconds: float
+
+
+Event: TypeAlias = (
+    RunStarted | JobReused | JobStarted | JobDone | JobFailed | JobBlocked | JobCancelled | GroupSettled | RunFinished
+)
+Watcher: TypeAlias = Callable[[Event], None]

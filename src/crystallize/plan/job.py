@@ -1,0 +1,121 @@
+"""Jobs: the unit of work, as both languages compile to it. Plain data, and the seam `Work`.
+
+Knows neither who compiles a job nor where it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from crystallize.fingerprint.manifest import Part, PartTable
+from crystallize.plan.workspace import Workspace
+from crystallize.store.reuse import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One artifact of one upstream job."""
+
+    job: int
+    """Index of the upstream job in the plan; always lower than the reader's."""
+    output: str
+    """Name of the artifact."""
+    step: str | None = None
+    """Class name of the step that must have written it; None: whichever wrote it last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a job reads through one port."""
+
+    port: str
+    """Name of the port, unique in the job; the manifest part is ``input.<port>``."""
+    sources: tuple[Source, ...]
+    gather: bool = False
+    """True: the port yields all `sources` as a list, in order, whatever their count. False: exactly one."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """One trial or execution. Built by a compiler, changed by nobody afterwards."""
+
+    index: int
+    """Position in the plan's list."""
+    label: str
+    """``experiment/condition/replicate``: what people and the history call it; never part of the key."""
+    group: int
+    """Index of its group in the plan."""
+    task: Any
+    """Handed to `Work.run` as it is; the engine never looks inside."""
+    table: PartTable
+    """The parts shared with the other jobs of its condition."""
+    own: tuple[Part, ...]
+    """The parts of its own that are known at compile time (replicate, seed)."""
+    inputs: tuple[Input, ...] = ()
+    after: tuple[int, ...] = ()
+    """Upstream jobs whose artifacts count as a whole though no port reads them."""
+    policy: Policy
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a job that succeeded hands back, beside the artifacts in its workspace."""
+
+    metrics: Mapping[str, Sequence[Any]]
+    """Name → values, in the order recorded."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """JSON-able: seed, tags, notices."""
+    provenance: Any = None
+    """JSON-able; kept apart."""
+    unrecordable: str | None = None
+    """Why the result must not be reused, although the job succeeded; None: it may."""
+
+
+class Work(Protocol):
+    """What the jobs of one group do. The first of the three seams.
+
+    One `Work` serves all jobs of its group (an experiment, a pipeline's step) in one run of a plan.
+
+    ``begin`` is called at most once, in the driver, before the first job of the group that really runs; never when all
+    are reused. If it raises, every job of the group that would run fails with that exception, unrun, and ``end`` is
+    still called. It may open what all jobs share.
+
+    ``run`` is called once for each job that runs, with the job's task and a fresh workspace, possibly several at a time
+    on an executor that says so, never twice for one job in one run. Everything it writes goes through the
+    workspace. It returns an `Outcome`, or raises whatever the user's code raised: the job is then failed and nothing
+    is recorded. It must not assume that another job of the group ran before it: that one may have been reused.
+
+    ``end`` is called exactly once after ``begin`` was called, when no job of the group runs or will run, also after
+    failures and after Ctrl-C. An exception from it is reported and fails the run's exit code; what was recorded stays.
+    """
+
+    def begin(self) -> None:
+        """Opens what the jobs share."""
+
+    async def run(self, task: Any, workspace: Workspace) -> Outcome:
+        """Does one job and returns what it recorded."""
+
+    def end(self) -> None:
+        """Closes what `begin` opened."""
+
+    def missing(self, task: Any, source: Source) -> Exception:
+        """The error that a reader gets when the job of `task` succeeded without writing what `source` names."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Group:
+    """Jobs that share a `Work`, a store and an executor: the trials of an experiment."""
+
+    name: str
+    kind: str
+    """Kind of its manifests: ``trial/1``."""
+    work: Work
+    root: Path
+    """Artifact root whose store records the jobs."""
+    workers: int = 1
+    """How many of its jobs may run at once, where the executor allows."""
+    executor: str = "serial"
+    """``serial``, ``async`` or ``thread``."""

@@ -1,0 +1,88 @@
+"""Workspaces: what one running job may touch. Its inputs as files, its outputs on their way into the store.
+
+Knows the store, not what the job is.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from crystallize.fingerprint.digest import Digest
+from crystallize.store.record import Output
+from crystallize.store.store import Store
+
+
+class Workspace:
+    """One job's inputs and outputs. Made by the engine, closed by the engine; used by one job only.
+
+    Parameters
+    ----------
+    store : where the outputs go.
+    inputs : port → the artifacts to read, each with the store that holds it; a list for a port that gathers.
+    """
+
+    __slots__ = ("_folder", "_inputs", "_outputs", "_small", "store")
+
+    def __init__(self, store: Store, inputs: Mapping[str, tuple[Store, Output] | list[tuple[Store, Output]]]) -> None:
+        self.store = store
+        self._inputs = inputs
+        self._folder: Path | None = None
+        self._outputs: list[Output] = []
+        self._small: dict[Digest, bytes] = {}
+
+    def input(self, port: str) -> Path | list[Path]:
+        """The file (or folder) that `port` reads, under its original name; a list for a port that gathers.
+
+        Contents are verified when they are laid out. Raises StoreError when they are damaged.
+        """
+        found = self._inputs[port]
+        if isinstance(found, list):
+            return [self._lay(store, output, f"{port}.{i}") for i, (store, output) in enumerate(found)]
+        return self._lay(found[0], found[1], port)
+
+    def write(self, name: str, step: str, data: bytes) -> None:
+        """Keeps `data` as the output `name` of `step`."""
+        output, small = self.store.keep_bytes(name, step, data)
+        self._outputs.append(output)
+        self._small.update(small)
+
+    def take(self, name: str, step: str, path: Path) -> None:
+        """Moves the file or folder at `path` into the store as the output `name` of `step`."""
+        output, small = self.store.keep_path(name, step, path)
+        self._outputs.append(output)
+        self._small.update(small)
+
+    def scratch(self, *names: str) -> Path:
+        """A folder below the job's own temporary folder; created, on the store's file system, gone with the job."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="job-", dir=self.store.scratch_folder()))
+        folder = self._folder.joinpath(*names)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What was written so far, in order."""
+        return tuple(self._outputs)
+
+    @property
+    def small_blobs(self) -> Mapping[Digest, bytes]:
+        """Contents of those outputs that the record itself must carry into the database."""
+        return self._small
+
+    def close(self) -> None:
+        """Removes the temporary folder. Harmless when called twice."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _lay(self, store: Store, output: Output, port: str) -> Path:
+        placed = store.placed(output)
+        if placed is not None:
+            return placed
+        target = self.scratch("inputs", port) / output.name
+        store.lay(output, target)
+        return target

@@ -1,0 +1,195 @@
+"""Sessions: open the stores and histories that a plan needs, run or foresee the plan, close everything again.
+
+The one place where engine, store and history meet. Knows neither experiments nor pipelines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from crystallize.history.history import History
+from crystallize.history.watch import HistoryWatcher
+from crystallize.plan import events
+from crystallize.plan.plan import Plan
+from crystallize.settings import Settings
+from crystallize.store.store import Store
+
+if TYPE_CHECKING:
+    from crystallize.engine.foresee import Foreseen
+    from crystallize.engine.run import Driver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user asked for, for the history."""
+
+    targets: tuple[str, ...]
+    strategy: str
+    """``resume`` or ``rerun``."""
+    what: str = "python"
+    """Which front end: ``python``, ``cli``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What became of a run as a whole."""
+
+    run: int
+    """Its number in the history of the plan's first root."""
+    seconds: float
+    would_reuse: int
+    """Jobs that were forced although resume would have reused them."""
+    would_save_seconds: float
+    interrupted: bool
+
+
+class Session:
+    """Open stores, by artifact root. Use as a context manager; usable for any number of runs until closed.
+
+    Parameters
+    ----------
+    write : False for a dry run: nothing is created or changed anywhere.
+    """
+
+    def __init__(self, settings: Settings, *, write: bool = True) -> None:
+        self.settings = settings
+        self._write = write
+        self._stores: dict[Path, Store] = {}
+
+    def store(self, root: Path) -> Store:
+        """The store of an artifact root, opened once. Raises StoreError when it cannot be opened."""
+        if root not in self._stores:
+            self._stores[root] = Store.open(root, folder=self.settings.store, write=self._write)
+        return self._stores[root]
+
+    def history(self, root: Path) -> History:
+        """The history that is kept in the store of `root`."""
+        return History(self.store(root))
+
+    def run(
+        self,
+        plan: Plan,
+        request: Request,
+        watchers: Sequence[events.Watcher],
+    ) -> Report:
+        """Brings `plan` about and returns when all of it is settled.
+
+        Raises RuntimeError inside a running event loop that is not a notebook's, naming `arun`; StoreError or OSError
+        when the store cannot be written. Failures of jobs are told to the watchers and raise nothing.
+        """
+        in_notebook = refuse_running_loop()
+        with self._running(plan, request, watchers, None) as (driver, report):
+            if not driver.prepare():
+                _run_to_end(driver, in_thread=in_notebook)
+        return report()
+
+    async def arun(
+        self,
+        plan: Plan,
+        request: Request,
+        watchers: Sequence[events.Watcher],
+        checkpoint: Callable[[], Awaitable[None]] | None = None,
+    ) -> Report:
+        """As `run`, inside the caller's event loop; `checkpoint` is awaited before each job starts."""
+        with self._running(plan, request, watchers, checkpoint) as (driver, report):
+            if not driver.prepare():
+                await driver.drive()
+        return report()
+
+    def foresee(self, plan: Plan) -> list[Foreseen]:
+        """What `run` would do with each job of `plan`, in plan order. Writes nothing."""
+        from crystallize.engine.foresee import foresee
+
+        return foresee(plan, self._stores_of(plan))
+
+    def close(self) -> None:
+        """Closes every store."""
+        for store in self._stores.values():
+            store.close()
+        self._stores.clear()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _running(
+        self,
+        plan: Plan,
+        request: Request,
+        watchers: Sequence[events.Watcher],
+        checkpoint: Callable[[], Awaitable[None]] | None,
+    ) -> Iterator[tuple[Driver, Callable[[], Report]]]:
+        from crystallize.engine.interrupt import Interrupt
+        from crystallize.engine.run import Driver
+
+        started = perf_counter()
+        stores = self._stores_of(plan)
+        histories = {root: HistoryWatcher(plan, root, History(store), request) for root, store in stores.items()}
+        runs = {root: history.run for root, history in histories.items()}
+        told: list[events.Watcher] = [*watchers, *histories.values()]
+        with Interrupt() as interrupt:
+            driver = Driver(
+                plan,
+                stores=stores,
+                runs=runs,
+                watchers=told,
+                stop_asked=lambda: interrupt.asked,
+                checkpoint=checkpoint,
+            )
+            try:
+                yield driver, lambda: _report(driver, min(runs.values(), default=0), perf_counter() - started)
+            finally:
+                finished = events.RunFinished(driver.interrupted or not driver.finished, perf_counter() - started)
+                for watcher in told:
+                    watcher(finished)
+
+    def _stores_of(self, plan: Plan) -> dict[Path, Store]:
+        return {root: self.store(root) for root in dict.fromkeys(group.root for group in plan.groups)}
+
+
+def refuse_running_loop() -> bool:
+    """Whether a notebook's event loop is running here; raises RuntimeError when any other one is."""
+    import sys
+
+    asyncio: Any = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if type(shell).__name__ == "ZMQInteractiveShell":
+        return True
+    raise RuntimeError("an event loop is already running here; use `await ….arun(...)` in place of `run(...)`")
+
+
+def _run_to_end(driver: Driver, *, in_thread: bool) -> None:
+    import asyncio
+
+    if not in_thread:
+        asyncio.run(driver.drive())
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="crystallize-driver") as pool:
+        pool.submit(asyncio.run, driver.drive()).result()
+
+
+def _report(driver: Driver, run: int, seconds: float) -> Report:
+    return Report(
+        run=run,
+        seconds=seconds,
+        would_reuse=driver.would_reuse,
+        would_save_seconds=driver.would_save_seconds,
+        interrupted=driver.interrupted,
+    )

@@ -1,0 +1,289 @@
+"""The store's one SQLite file: opening it, its schema, and reading and writing in batches.
+
+Knows no records: rows in, rows out. Write-ahead logging lets any number of processes read while one writes;
+where a file system cannot do that, opening is refused with the remedy.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from crystallize.errors import StoreError
+from crystallize.store.mounts import network_file_system
+
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 60.0
+KEYS_PER_QUERY = 512
+"""More keys in one statement gain nothing, and SQLite allows no more than 32,766."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS records (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    fingerprint BLOB NOT NULL,
+    label TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    outputs BLOB NOT NULL,
+    seconds REAL NOT NULL,
+    run INTEGER NOT NULL,
+    created REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS records_fingerprint ON records (fingerprint);
+CREATE INDEX IF NOT EXISTS records_label ON records (label);
+CREATE TABLE IF NOT EXISTS details (
+    number INTEGER PRIMARY KEY,
+    part_table BLOB NOT NULL,
+    own BLOB NOT NULL,
+    provenance TEXT
+);
+CREATE TABLE IF NOT EXISTS part_tables (digest BLOB PRIMARY KEY, parts BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS pieces (digest BLOB PRIMARY KEY, listing BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS sources (digest BLOB PRIMARY KEY, text BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS blobs (digest BLOB PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS blob_files (
+    digest BLOB PRIMARY KEY,
+    size_bytes INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS floors (label TEXT PRIMARY KEY, number INTEGER NOT NULL, why TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS views (
+    id INTEGER PRIMARY KEY,
+    folder TEXT NOT NULL,
+    condition TEXT NOT NULL,
+    state TEXT NOT NULL,
+    key BLOB,
+    after INTEGER,
+    UNIQUE (folder, condition)
+);
+CREATE TABLE IF NOT EXISTS view_files (
+    view INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    is_tree INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS view_files_view ON view_files (view);
+CREATE INDEX IF NOT EXISTS view_files_digest ON view_files (digest);
+CREATE TABLE IF NOT EXISTS remembered_digests (
+    path TEXT PRIMARY KEY,
+    size_bytes INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    device INTEGER NOT NULL,
+    digest BLOB NOT NULL
+);
+INSERT OR IGNORE INTO meta VALUES ('version', {version});
+INSERT OR IGNORE INTO meta VALUES ('secret_key', randomblob(32));
+"""
+
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+logger = logging.getLogger("crystallize")
+
+
+class Database:
+    """A connection that many threads may share.
+
+    Open it with `Database.open`. Reads see what is committed and what the present transaction wrote. Every
+    method raises StoreError when the file cannot be read or written.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, *, writable: bool) -> None:
+        self.path = path
+        self.writable = writable
+        """False: nothing is ever written, not even a table."""
+        self.is_open = True
+        self._connection = connection
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(cls, path: Path, *, write: bool) -> Database:
+        """Opens the database, creating it when `write`; without, an absent one is an empty one in memory.
+
+        A damaged file is set aside with a warning, and an empty database takes its place.
+        Raises StoreError when the file system cannot hold it, or when a newer version wrote it.
+        """
+        if write:
+            _refuse_network(path)
+        try:
+            return cls._open_sound(path, write)
+        except sqlite3.DatabaseError as error:
+            if not _tells_damage(error):
+                raise _failure(path, error) from error
+            logger.warning("%s", _set_aside(path) if write else f"{path}: it is damaged and was not read")
+        return cls._open_sound(path, write) if write else cls._in_memory(path)
+
+    @classmethod
+    def _open_sound(cls, path: Path, write: bool) -> Database:
+        if not write and not path.exists():
+            return cls._in_memory(path)
+        connection = _connect(str(path) if write else _read_only_address(path))
+        try:
+            if write:
+                _prepare(connection)
+            _check_version(path, connection)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(path, connection, writable=write)
+
+    @classmethod
+    def _in_memory(cls, path: Path) -> Database:
+        connection = _connect(":memory:")
+        connection.executescript(SCHEMA.format(version=SCHEMA_VERSION))
+        return cls(path, connection, writable=False)
+
+    def close(self) -> None:
+        """Closes the connection. Harmless when called twice."""
+        with self._lock:
+            self.is_open = False
+            self._connection.close()
+
+    def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows that a SELECT yields."""
+        with self._lock:
+            try:
+                return self._connection.execute(sql, parameters).fetchall()
+            except sqlite3.DatabaseError as error:
+                raise self._told(error) from error
+
+    def read_for(self, sql: str, keys: Iterable[Any], *more: Any) -> Iterator[tuple[Any, ...]]:
+        """The rows of a SELECT that holds ``IN ({keys})``, for any number of keys, in several statements.
+
+        `more` are the parameters that follow the keys in `sql`. No order holds across statements.
+        """
+        distinct = list(dict.fromkeys(keys))
+        for start in range(0, len(distinct), KEYS_PER_QUERY):
+            chunk = distinct[start : start + KEYS_PER_QUERY]
+            yield from self.read(sql.format(keys=",".join("?" * len(chunk))), (*chunk, *more))
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction: all of the block is committed, or, when it raises, none of it. May be nested.
+
+        Other processes wait; a block must not do anything slow beside SQL.
+        """
+        with self._lock:
+            if self._connection.in_transaction:
+                yield self._connection
+                return
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.DatabaseError):
+                    raise self._told(error) from error
+                raise
+
+    def ensure(self, schema: str, last_table: str) -> bool:
+        """Creates the tables of another room, in statements that say IF NOT EXISTS, `last_table` last.
+
+        Returns whether they are there: False only where nothing may be written and nobody wrote them before.
+        """
+        present = bool(self.read("SELECT 1 FROM sqlite_master WHERE name = ?", (last_table,)))
+        if not present and self.writable:
+            with self._lock:
+                self._connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
+        return present or self.writable
+
+    def version_of_data(self) -> int:
+        """A number that changes exactly when another connection has committed something."""
+        return int(self.read("PRAGMA data_version")[0][0])
+
+    def _told(self, error: sqlite3.DatabaseError) -> Exception:
+        """What to raise for `error`: a mistake of ours as it is, anything else with its remedy."""
+        if _tells_damage(error) and self.writable:
+            self.close()
+            return StoreError(_set_aside(self.path))
+        if _tells_damage(error) or isinstance(error, sqlite3.OperationalError):
+            return _failure(self.path, error)
+        return error
+
+
+def _connect(address: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        address,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=address.startswith("file:"),
+    )
+    connection.execute("PRAGMA cache_size = -32768")
+    return connection
+
+
+def _read_only_address(path: Path) -> str:
+    """The URI that reads `path` and writes nothing beside it.
+
+    Without a log no writer is at work, and *immutable* keeps SQLite from creating one.
+    """
+    log = path.with_name(path.name + "-wal")
+    return path.absolute().as_uri() + ("?mode=ro" if log.exists() else "?mode=ro&immutable=1")
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+        schema = SCHEMA.format(version=SCHEMA_VERSION)
+        connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
+
+
+def _check_version(path: Path, connection: sqlite3.Connection) -> None:
+    row = connection.execute("SELECT value FROM meta WHERE name = 'version'").fetchone()
+    if row is not None and row[0] > SCHEMA_VERSION:
+        raise StoreError(
+            f"{path}: written by a newer crystallize (format {row[0]}, this one reads {SCHEMA_VERSION}); "
+            "update crystallize, or set CRYSTALLIZE_STORE to another folder"
+        )
+
+
+def _refuse_network(path: Path) -> None:
+    kind = network_file_system(path.parent)
+    if kind is not None:
+        raise StoreError(
+            f"{path.parent}: lies on a network file system ({kind}), where SQLite can lose data; "
+            "set CRYSTALLIZE_STORE to a folder on a local disk"
+        )
+
+
+def _tells_damage(error: sqlite3.DatabaseError) -> bool:
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DAMAGED
+
+
+def _failure(path: Path, error: sqlite3.DatabaseError) -> StoreError:
+    remedy = {
+        sqlite3.SQLITE_BUSY: "another process holds it; wait for that one to end, then run again",
+        sqlite3.SQLITE_FULL: "free some disk space, then run again",
+        sqlite3.SQLITE_CORRUPT: "the next run that may write sets it aside and starts anew",
+    }.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    return StoreError(
+        f"{path}: {error}; {remedy or 'make the folder writable, or set CRYSTALLIZE_STORE to another one'}"
+    )
+
+
+def _set_aside(path: Path) -> str:
+    """Renames a damaged database and its log; returns the sentence that says so."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    for suffix in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    with suppress(FileNotFoundError):
+        path.rename(aside)
+    return f"{path}: the database is damaged; it was set aside as {aside.name}, and the next run starts anew"

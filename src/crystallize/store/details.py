@@ -1,0 +1,133 @@
+"""What explains a record, kept apart from it: its manifest, the source text behind it, its provenance.
+
+Tables of parts and definitions are shared by many records and stored once, by digest. Read only when
+somebody asks why.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from crystallize.fingerprint.digest import Digest
+from crystallize.fingerprint.manifest import Part, PartTable, Piece
+from crystallize.store.codecs import pack, plain, unpack
+from crystallize.store.database import Database
+from crystallize.store.record import NewRecord
+
+
+class Previous(NamedTuple):
+    """An earlier record, as far as a difference to it needs it."""
+
+    number: int
+    fingerprint: Digest
+    kind: str
+    table: Digest
+    """Digest of the shared part table; see `Details.shared_parts`."""
+    own: tuple[Part, ...]
+
+
+class Details:
+    """The details of one store's records. Threads may share it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._stored: set[Digest] = set()
+        self._shared: dict[Digest, tuple[Part, ...]] = {}
+
+    def insert(self, connection: sqlite3.Connection, numbered: Iterable[tuple[int, NewRecord]]) -> None:
+        """Adds the details of records within the caller's transaction; call `committed` when that is over."""
+        rows = []
+        tables: dict[Digest, PartTable] = {}
+        for number, record in numbered:
+            table = record.manifest.table
+            rows.append((number, table.digest, _pack_parts(record.manifest.own), _to_text(record.provenance)))
+            tables[table.digest] = table
+        connection.executemany("INSERT INTO details VALUES (?, ?, ?, ?)", rows)
+        for digest in tables.keys() - self._stored:
+            _insert_table(connection, tables[digest])
+
+    def committed(self, records: Iterable[NewRecord]) -> None:
+        """Remembers that the tables of these records need not be written again."""
+        self._stored.update(record.manifest.table.digest for record in records)
+
+    def manifest_of(self, number: int) -> tuple[str, list[Part]] | None:
+        """Kind and parts of a record's manifest; None when there is no such record."""
+        rows = self._database.read(
+            "SELECT kind, part_table, own FROM records JOIN details USING (number) WHERE number = ?",
+            (number,),
+        )
+        if not rows:
+            return None
+        kind, table, own = rows[0]
+        return kind, [*self.shared_parts(table), *_unpack_parts(own)]
+
+    def shared_parts(self, table: Digest) -> tuple[Part, ...]:
+        """The parts of a stored table, empty when unknown; remembered, as few tables serve many records."""
+        parts = self._shared.get(table)
+        if parts is None:
+            rows = self._database.read("SELECT parts FROM part_tables WHERE digest = ?", (table,))
+            parts = self._shared[table] = _unpack_parts(rows[0][0]) if rows else ()
+        return parts
+
+    def previous_of(self, labels: Sequence[str]) -> dict[str, Previous]:
+        """Label → its newest record, for those labels that have one."""
+        found = self._database.read_for(
+            "SELECT label, number, fingerprint, kind, part_table, own"
+            " FROM records JOIN details USING (number)"
+            " WHERE number IN (SELECT max(number) FROM records WHERE label IN ({keys}) GROUP BY label)",
+            labels,
+        )
+        return {
+            label: Previous(number, fingerprint, kind, table, _unpack_parts(own))
+            for label, number, fingerprint, kind, table, own in found
+        }
+
+    def pieces_of(self, digest: Digest) -> list[Piece]:
+        """The definitions behind a code part, as first stored; empty when unknown."""
+        rows = self._database.read("SELECT listing FROM pieces WHERE digest = ?", (digest,))
+        if not rows:
+            return []
+        digests, names = unpack(rows[0][0])
+        texts = dict(
+            self._database.read_for("SELECT digest, text FROM sources WHERE digest IN ({keys})", digests)
+        )
+        return [
+            Piece(name, Digest(piece), texts[piece].decode("utf-8", "surrogatepass"))
+            for name, piece in zip(names, digests, strict=True)
+        ]
+
+    def provenance_of(self, number: int) -> Any:
+        """The provenance as it was recorded; None when there is none."""
+        rows = self._database.read("SELECT provenance FROM details WHERE number = ?", (number,))
+        return json.loads(rows[0][0]) if rows and rows[0][0] is not None else None
+
+
+def _insert_table(connection: sqlite3.Connection, table: PartTable) -> None:
+    connection.execute(
+        "INSERT OR IGNORE INTO part_tables VALUES (?, ?)", (table.digest, _pack_parts(table.parts))
+    )
+    for digest, pieces in table.pieces.items():
+        listing = pack([piece.digest for piece in pieces], [piece.name for piece in pieces])
+        connection.execute("INSERT OR IGNORE INTO pieces VALUES (?, ?)", (digest, listing))
+        connection.executemany(
+            "INSERT OR IGNORE INTO sources VALUES (?, ?)",
+            [(piece.digest, piece.text.encode("utf-8", "surrogatepass")) for piece in pieces],
+        )
+
+
+def _pack_parts(parts: Sequence[Part]) -> bytes:
+    return pack([part[1] for part in parts], [(part[0], part[2]) for part in parts])
+
+
+def _unpack_parts(packed: bytes) -> tuple[Part, ...]:
+    digests, texts = unpack(packed)
+    return tuple(
+        Part(name, Digest(digest), preview) for digest, (name, preview) in zip(digests, texts, strict=True)
+    )
+
+
+def _to_text(provenance: Any) -> str | None:
+    return None if provenance is None else json.dumps(provenance, default=plain)

@@ -1,0 +1,109 @@
+"""Locks: no two jobs with one fingerprint at once on one machine.
+
+A lock is one byte of one file, at an offset given by the fingerprint (`fcntl.lockf`): there is nothing to
+clean up after a crash, because the system frees the locks of a process that ends, and a process forked by
+user code inherits none. Such locks belong to the process and are all lost when *any* descriptor of the file
+is closed, so a process opens the file once, however many stores it opens, and remembers itself which bytes it
+holds.
+
+Where the system has no `fcntl` (Windows), locks hold within one process only: two processes may then do a job
+twice, which costs time and corrupts nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+from crystallize.errors import StoreError
+from crystallize.fingerprint.digest import Digest
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover
+    fcntl = None  # type: ignore[assignment]
+
+
+class Locks:
+    """The locks that one store holds. Never blocks; threads may share it.
+
+    Parameters
+    ----------
+    path : the lock file, created when the first lock is taken; None: locks that hold within this object only.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._file: _LockFile | None = None
+        self._held: set[Digest] = set()
+
+    def try_lock(self, fingerprint: Digest) -> bool:
+        """Takes the lock; False when anybody holds it, this object included."""
+        if self._file is None:
+            self._file = _LockFile() if self._path is None else _shared_file(self._path)
+        if not self._file.try_lock(_offset(fingerprint)):
+            return False
+        self._held.add(fingerprint)
+        return True
+
+    def unlock(self, fingerprint: Digest) -> None:
+        """Frees a lock that this object holds; does nothing when it does not hold it."""
+        if self._file is not None and fingerprint in self._held:
+            self._held.discard(fingerprint)
+            self._file.unlock(_offset(fingerprint))
+
+    def close(self) -> None:
+        """Frees all locks that this object holds. The file stays open for the process's other stores."""
+        for fingerprint in tuple(self._held):
+            self.unlock(fingerprint)
+
+
+class _LockFile:
+    """The bytes that this process holds of one lock file; without a descriptor, of no file at all."""
+
+    def __init__(self, descriptor: int | None = None) -> None:
+        self._descriptor = descriptor
+        self._offsets: set[int] = set()
+        self._guard = threading.Lock()
+
+    def try_lock(self, offset: int) -> bool:
+        with self._guard:
+            if offset in self._offsets:
+                return False
+            if self._descriptor is not None and fcntl is not None:
+                try:
+                    fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
+                except (BlockingIOError, PermissionError):
+                    return False
+            self._offsets.add(offset)
+            return True
+
+    def unlock(self, offset: int) -> None:
+        with self._guard:
+            self._offsets.discard(offset)
+            if self._descriptor is not None and fcntl is not None:
+                fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, offset)
+
+
+_open_files: dict[tuple[int, int, int], _LockFile] = {}
+"""(process, device, inode) → the open lock file; why this is known process-wide is said above."""
+_open_files_guard = threading.Lock()
+
+
+def _shared_file(path: Path) -> _LockFile:
+    with _open_files_guard:
+        try:
+            path.touch()
+            stat = path.stat()
+            key = (os.getpid(), stat.st_dev, stat.st_ino)
+            if key not in _open_files:
+                _open_files[key] = _LockFile(os.open(path, os.O_RDWR))
+        except OSError as error:
+            raise StoreError(f"{path}: {error.strerror}; make the folder writable") from error
+        return _open_files[key]
+
+
+def _offset(fingerprint: Digest) -> int:
+    """62 bits of the fingerprint: offsets are signed, and two that collide only wait for one another."""
+    return int.from_bytes(fingerprint[:8], "little") >> 2

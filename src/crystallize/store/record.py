@@ -1,0 +1,72 @@
+"""What the store keeps of a job that succeeded. Plain data; knows nothing of experiments or SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from crystallize.fingerprint.digest import Digest
+from crystallize.fingerprint.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One file or folder that a job wrote, by its contents."""
+
+    name: str
+    """The file name as declared; unique per step, the last writer of a name wins for readers."""
+    step: str
+    """Class name of the step that wrote it; empty where there are no steps."""
+    digest: Digest
+    size_bytes: int
+    """Of the file, or the sum over a folder's files."""
+    is_tree: bool = False
+    """True for a folder: the blob is then its listing (names and digests), each file a blob of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRecord:
+    """A finished job on its way into the store."""
+
+    manifest: Manifest
+    label: str
+    metrics: Mapping[str, Sequence[Any]]
+    """Name → values in the order they were recorded."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """JSON-able; what the front end needs beside metrics: seed, tags, notices."""
+    provenance: Any = None
+    """JSON-able; stored apart and read only when asked for."""
+    outputs: tuple[Output, ...] = ()
+    small_blobs: Mapping[Digest, bytes] = field(default_factory=dict)
+    """Contents of those outputs (and tree members) that are kept in the database."""
+    seconds: float = 0.0
+    run: int = 0
+    """Number of the run that made it."""
+    once: bool = False
+    """True: kept for its artifacts and its history under a fingerprint nobody asks for, so never reused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A finished job as the store holds it."""
+
+    number: int
+    """Rises by recording order; the newest record is the one with the highest number. 0: ran but was not recorded."""
+    fingerprint: Digest
+    label: str
+    kind: str
+    metrics: dict[str, list[Any]]
+    facts: dict[str, Any]
+    outputs: tuple[Output, ...]
+    seconds: float
+    run: int
+    created: float
+    """Seconds since the epoch, for people only; nothing is decided by it."""
+
+    def output(self, name: str, step: str | None = None) -> Output | None:
+        """The output called `name` (written by `step`, when given); the last written of several."""
+        for output in reversed(self.outputs):
+            if output.name == name and (step is None or output.step == step):
+                return output
+        return None

@@ -1,0 +1,200 @@
+"""The one decision: is there an earlier result that serves in a job's place, and if not, why?
+
+Everything that asks goes through `decide_many`: the run, the dry run, `explain`. Knows nothing of jobs or
+experiments. One readable ladder, after rattle's (nothing to do / take from the store / run and record).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from crystallize.errors import PinnedRecordGone
+from crystallize.fingerprint.manifest import Change, Manifest, diff
+from crystallize.store.details import Previous
+from crystallize.store.reason import tell_changes, tell_unclear
+from crystallize.store.record import Record
+from crystallize.store.records import once_fingerprint
+from crystallize.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Any record under the fingerprint serves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Force:
+    """The job runs, unless this very run has recorded its fingerprint already."""
+
+    why: str
+    """One word or two: ``rerun``."""
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """Only records above a number serve; older ones were discarded by the user or by a failure."""
+
+    number: int
+    why: str
+    """``completion marker removed``, ``failed since``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exactly:
+    """Only this record serves, whatever its fingerprint."""
+
+    number: int
+
+
+Policy: TypeAlias = Use | Force | After | Exactly
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """The job is reused."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """The job runs."""
+
+    kind: Literal["first", "changed", "forced", "unclear", "gone", "after"]
+    """first: no record of this label; changed: the last one differs; forced, after: by its policy; unclear: a
+    part, or the last result, cannot be told apart; gone: a record is there, but not all that it wrote."""
+    why: str
+    """One line for people."""
+    changes: tuple[Change, ...] = ()
+    """What differs from `previous`."""
+    previous: int | None = None
+    """Number of the last record of the same label."""
+
+
+Decision: TypeAlias = Hit | Miss
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A job that could run now."""
+
+    manifest: Manifest
+    policy: Policy
+    label: str
+    """What earlier records of the same job are called; it never decides, it only explains."""
+
+
+def decide(question: Question, store: Store, run: int = 0) -> Decision:
+    """The decision on one job; see `decide_many`."""
+    return decide_many([question], store, run)[0]
+
+
+def decide_many(questions: Sequence[Question], store: Store, run: int = 0) -> list[Decision]:
+    """One decision per question, in order: those of `decide`, with the look-ups in batches.
+
+    Parameters
+    ----------
+    run : number of the present run, for rung 3; 0 outside a run.
+
+    Raises PinnedRecordGone when a policy names a record that is gone or has lost an output.
+    """
+    under = store.find_many([q.manifest.fingerprint for q in questions if _asks_store(q, run)])
+    admitted = [_admit(q, under.get(q.manifest.fingerprint, ()), store, run) for q in questions]
+    lost = store.missing_outputs([records[0] for records in admitted if records])
+    decisions = [_climb(q, records, lost, store) for q, records in zip(questions, admitted, strict=True)]
+    unanswered = [index for index, decision in enumerate(decisions) if decision is None]
+    previous = store.previous_of([questions[index].label for index in unanswered])
+    for index in unanswered:
+        question = questions[index]
+        discarded = not admitted[index] and question.manifest.fingerprint in under
+        why_lost = lost[admitted[index][0].number] if admitted[index] else None
+        decisions[index] = _explain(question, discarded, why_lost, previous.get(question.label), store)
+    return [decision for decision in decisions if decision is not None]
+
+
+def _climb(
+    question: Question, admitted: Sequence[Record], lost: Mapping[int, str], store: Store
+) -> Decision | None:
+    """Rungs 1 to 4 over the records that the policy admits; None: nothing serves, and rung 5 says why."""
+    policy = question.policy
+    sound = _newest_sound(admitted, lost, store)
+    if isinstance(policy, Exactly):
+        if sound is None:
+            raise _pin_error(question, policy, admitted, lost)
+        return Hit(sound)
+    if question.manifest.table.unclear:
+        return Miss("unclear", tell_unclear(question.manifest.table.unclear))
+    if sound is not None:
+        return Hit(sound)
+    if isinstance(policy, Force):
+        return Miss("forced", f"forced ({policy.why})")
+    return None
+
+
+def _explain(
+    question: Question, discarded: bool, why_lost: str | None, previous: Previous | None, store: Store
+) -> Miss:
+    """Rung 5: why nothing serves, with the difference to the last record of the same label.
+
+    Parameters
+    ----------
+    discarded : there are records under the fingerprint, but the policy admits none.
+    why_lost : what the newest admitted record lacks; None when none was admitted.
+    """
+    manifest, policy = question.manifest, question.policy
+    changes = () if previous is None else _changes_since(previous, manifest, store)
+    number = None if previous is None else previous.number
+    if why_lost is not None:
+        return Miss("gone", why_lost, changes, number)
+    if discarded and isinstance(policy, After):
+        return Miss("after", policy.why, changes, number)
+    if previous is None:
+        return Miss("first", "first run")
+    if previous.fingerprint == manifest.fingerprint:
+        return Miss("gone", f"record {number} cannot be read", changes, number)
+    if previous.fingerprint == once_fingerprint(manifest.fingerprint, previous.number):
+        return Miss("unclear", f"its last result, record {number}, may not be reused", changes, number)
+    return Miss("changed", tell_changes(changes, manifest, previous.kind, store.pieces_of), changes, number)
+
+
+def _asks_store(question: Question, run: int) -> bool:
+    if isinstance(question.policy, Exactly) or question.manifest.table.unclear:
+        return False
+    return run > 0 or not isinstance(question.policy, Force)
+
+
+def _admit(question: Question, under: Sequence[Record], store: Store, run: int) -> Sequence[Record]:
+    """The records that the policy lets serve, newest first, given those under the fingerprint."""
+    policy = question.policy
+    if isinstance(policy, Exactly):
+        pinned = store.record(policy.number)
+        return () if pinned is None else (pinned,)
+    if isinstance(policy, After):
+        return [record for record in under if record.number > policy.number]
+    if isinstance(policy, Force):
+        return [record for record in under if record.run == run]
+    return under
+
+
+def _newest_sound(admitted: Sequence[Record], lost: Mapping[int, str], store: Store) -> Record | None:
+    """The first of `admitted` whose outputs are all there; `lost` knows it of the first one only."""
+    for record in admitted:
+        known = record is admitted[0]
+        if (lost.get(record.number) if known else store.missing_output(record)) is None:
+            return record
+    return None
+
+
+def _pin_error(
+    question: Question, policy: Exactly, admitted: Sequence[Record], lost: Mapping[int, str]
+) -> PinnedRecordGone:
+    fact = lost[policy.number] if admitted else "it is no longer in the store"
+    return PinnedRecordGone(f"{question.label}: pinned to record {policy.number}: {fact}; remove the pin")
+
+
+def _changes_since(previous: Previous, manifest: Manifest, store: Store) -> tuple[Change, ...]:
+    if previous.table == manifest.table.digest:
+        return tuple(diff(previous.own, manifest.own))
+    return tuple(diff((*store.shared_parts(previous.table), *previous.own), manifest.parts()))

@@ -1,0 +1,292 @@
+"""The store of one artifact root: records, blobs, views, floors and remembered digests, behind one door.
+
+Knows no jobs and no experiments. Contents first, then records, then what is shown: blobs are in the bucket
+before a record names them, and small ones are committed with it. The newest record is the one with the
+highest number.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from crystallize.errors import StoreError
+from crystallize.fingerprint.digest import Digest
+from crystallize.fingerprint.manifest import Part, Piece
+from crystallize.store.blobs import Blobs, tell
+from crystallize.store.bucket import Bucket, FolderBucket
+from crystallize.store.database import Database
+from crystallize.store.details import Details, Previous
+from crystallize.store.intake import Kept
+from crystallize.store.locks import Locks
+from crystallize.store.record import NewRecord, Output, Record
+from crystallize.store.records import SELECT_RECORD, encoded, record_of, row_of, settled
+from crystallize.store.remembered import Remembered, StatKey
+from crystallize.store.views import Views
+
+FOLDER = ".crystallize"
+
+
+class Store:
+    """What is known of the jobs of one artifact root. Open it with `Store.open`; threads may share it.
+
+    Every method raises StoreError when the disk or the database fails.
+    """
+
+    root: Path
+    """The artifact root: views lie below it."""
+    folder: Path
+    """Where the store itself lies."""
+    secret_key: bytes
+    """32 random bytes of this store, for keyed hashes of what must not be shown."""
+    database: Database
+    """For rooms that keep tables of their own in the same file (history): see `Database.ensure`."""
+    views: Views
+    locks: Locks
+
+    def __init__(self, root: Path, folder: Path, database: Database, bucket: Bucket) -> None:
+        self.root = root
+        self.folder = folder
+        self.database = database
+        self.secret_key = bytes(database.read("SELECT value FROM meta WHERE name = 'secret_key'")[0][0])
+        self.views = Views(root, database)
+        self.locks = Locks(folder / "locks" if database.writable else None)
+        self._blobs = Blobs(database, bucket, self.views)
+        self._details = Details(database)
+        self._remembered = Remembered(database)
+        self._seen_version = database.version_of_data()
+
+    @classmethod
+    def open(cls, root: Path, *, folder: Path | None = None, write: bool = True) -> Store:
+        """Opens the store of `root`, creating it when `write`.
+
+        Without `write` nothing at all is created or changed, and an absent store is an empty one.
+
+        Parameters
+        ----------
+        folder : where it lies; ``<root>/.crystallize`` when None.
+
+        Raises StoreError when the folder cannot be written, lies on a network file system, or was written by
+        a newer version. A damaged database is set aside with a warning, never an error.
+        """
+        root = root.absolute()
+        folder = root / FOLDER if folder is None else folder.absolute()
+        if write:
+            _make_folder(folder)
+        database = Database.open(folder / "store.sqlite", write=write)
+        return cls(root, folder, database, FolderBucket(folder / "blobs"))
+
+    def close(self) -> None:
+        """Writes what is remembered, frees all locks and closes the database. Harmless when called twice."""
+        if self.database.is_open:
+            if self.database.writable:
+                with self.database.transaction() as connection:
+                    self._blobs.insert(connection, ())
+                    self._remembered.flush(connection)
+            self.locks.close()
+            self.database.close()
+
+    def scratch_folder(self) -> Path:
+        """A folder for temporary files on the store's file system, created; its users clean up themselves."""
+        scratch = self.folder / "scratch"
+        scratch.mkdir(parents=True, exist_ok=True)
+        return scratch
+
+    def changed_elsewhere(self) -> bool:
+        """Whether another process (or another Store) has committed something since this was last asked."""
+        version = self.database.version_of_data()
+        changed, self._seen_version = version != self._seen_version, version
+        return changed
+
+    # records
+
+    def latest_number(self) -> int:
+        """The highest record number ever given; 0 in an empty store. Numbers are never given twice."""
+        rows = self.database.read("SELECT seq FROM sqlite_sequence WHERE name = 'records'")
+        return int(rows[0][0]) if rows else 0
+
+    def find_many(self, fingerprints: Sequence[Digest], above: int = 0) -> dict[Digest, list[Record]]:
+        """Fingerprint → its records with numbers over `above`, newest first; absent when there are none.
+
+        A record that cannot be read is left out with a warning.
+        """
+        found: dict[Digest, list[Record]] = {}
+        for row in self.database.read_for(
+            SELECT_RECORD + "WHERE fingerprint IN ({keys}) AND number > ? ORDER BY number DESC",
+            fingerprints,
+            above,
+        ):
+            record = record_of(row)
+            if record is not None:
+                found.setdefault(record.fingerprint, []).append(record)
+        return found
+
+    def last_of_label(self, label: str) -> Record | None:
+        """The newest record of a label."""
+        return self._one("WHERE label = ? ORDER BY number DESC LIMIT 1", label)
+
+    def record(self, number: int) -> Record | None:
+        """The record with this number."""
+        return self._one("WHERE number = ?", number)
+
+    def put_many(self, records: Sequence[NewRecord]) -> list[Record]:
+        """Commits the records, in order and all at once, with their details and small blobs.
+
+        A record whose metrics or facts cannot be kept is returned with the number 0 and a warning is logged:
+        its outputs are kept, and its job runs every time.
+        """
+        if not records:
+            return []
+        payloads = [encoded(record) for record in records]
+        created = time.time()
+        with self.database.transaction() as connection:
+            following = itertools.count(self.latest_number() + 1)
+            numbers = [0 if payload is None else next(following) for payload in payloads]
+            kept = [entry for entry in zip(numbers, records, payloads, strict=True) if entry[0]]
+            self._blobs.insert(
+                connection, [item for record in records for item in record.small_blobs.items()]
+            )
+            self._details.insert(connection, ((number, record) for number, record, _ in kept))
+            connection.executemany(
+                "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [row_of(number, record, payload, created) for number, record, payload in kept],
+            )
+            self._remembered.flush(connection)
+        self._details.committed(record for _, record, _ in kept)
+        return [settled(number, record, created) for number, record in zip(numbers, records, strict=True)]
+
+    def manifest_of(self, number: int) -> tuple[str, list[Part]] | None:
+        """Kind and parts of a record's manifest; None when there is no such record."""
+        return self._details.manifest_of(number)
+
+    def shared_parts(self, table: Digest) -> tuple[Part, ...]:
+        """The parts of a stored part table; empty when it is unknown."""
+        return self._details.shared_parts(table)
+
+    def previous_of(self, labels: Sequence[str]) -> dict[str, Previous]:
+        """Label → its newest record, as far as a difference to it needs it."""
+        return self._details.previous_of(labels)
+
+    def pieces_of(self, digest: Digest) -> list[Piece]:
+        """The definitions behind a code part, as first stored; empty when unknown."""
+        return self._details.pieces_of(digest)
+
+    def provenance_of(self, number: int) -> Any:
+        """The provenance of a record; None when it has none."""
+        return self._details.provenance_of(number)
+
+    def last_seconds(self, labels: Sequence[str]) -> dict[str, float]:
+        """Label → seconds that its newest record took."""
+        rows = self.database.read_for(
+            "SELECT label, seconds FROM records "
+            "WHERE number IN (SELECT max(number) FROM records WHERE label IN ({keys}) GROUP BY label)",
+            labels,
+        )
+        return dict(rows)
+
+    # outputs
+
+    def missing_output(self, record: Record) -> str | None:
+        """A sentence about the first output that is not there, None when all are."""
+        return self.missing_outputs([record]).get(record.number)
+
+    def missing_outputs(self, records: Sequence[Record]) -> dict[int, str]:
+        """Record number → a sentence about the first of its outputs that is not there, if one is not."""
+        absent = self._blobs.absent(output for record in records for output in record.outputs)
+        if not absent:
+            return {}
+        return {
+            record.number: f"{tell(output)} is gone from the store"
+            for record in records
+            for output in reversed(record.outputs)
+            if output.digest in absent
+        }
+
+    def keep_bytes(self, name: str, step: str, data: bytes) -> Kept:
+        """Keeps `data` as the output `name` of `step`; what is small is returned for the record to carry."""
+        return self._blobs.keep_bytes(name, step, data)
+
+    def keep_path(self, name: str, step: str, path: Path) -> Kept:
+        """Moves the file or folder at `path` into the store likewise; StoreError when it cannot be kept."""
+        return self._blobs.keep_path(name, step, path)
+
+    def read_bytes(self, output: Output, pending: Mapping[Digest, bytes] = {}) -> bytes:
+        """The verified contents of a file. Raises StoreError when they are gone or damaged.
+
+        Parameters
+        ----------
+        pending : small blobs that are not committed yet.
+        """
+        return self._blobs.read(output, pending)
+
+    def lay(self, output: Output, target: Path, *, verify: bool = True) -> os.stat_result:
+        """Puts the file or folder at `target`, at once and in place of what is there; returns its stat.
+
+        Parent folders are created. Large files may share their inode with the store and are then not writable
+        by mode.
+
+        Parameters
+        ----------
+        verify : hash large contents first (once per process): for what a job reads. A view needs no more than
+        the
+            store's own check of size and time.
+
+        Raises StoreError when the contents are gone or damaged.
+        """
+        return self._blobs.lay(output, target, verify=verify)
+
+    def placed(self, output: Output) -> Path | None:
+        """A file or folder of a view that shows the output under its own name, as we wrote it, or None.
+
+        It is only to be read, and whoever reads it asks again afterwards.
+        """
+        for path, file in self.views.showing(output.digest):
+            if path.name == output.name and file.is_tree == output.is_tree:
+                return path
+        return None
+
+    # floors
+
+    def floors(self) -> dict[str, tuple[int, str]]:
+        """Label → a record number and why only records above it may serve."""
+        return {label: (number, why) for label, number, why in self.database.read("SELECT * FROM floors")}
+
+    def set_floor(self, label: str, number: int, why: str) -> None:
+        """Lets only records above `number` serve for `label`, from now on."""
+        with self.database.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO floors VALUES (?, ?, ?)", (label, number, why))
+
+    def clear_floors(self, labels: Sequence[str]) -> None:
+        """Takes the floors of these labels away; labels without one are no error."""
+        with self.database.transaction() as connection:
+            connection.executemany("DELETE FROM floors WHERE label = ?", [(label,) for label in labels])
+
+    # digests of the user's files, see files.StatMemory
+
+    def recall(self, key: StatKey) -> Digest | None:
+        """The digest of the file when it looked exactly like `key`."""
+        return self._remembered.recall(key)
+
+    def remember(self, key: StatKey, digest: Digest) -> None:
+        """Remembers a digest; written with the next commit."""
+        self._remembered.remember(key, digest)
+
+    def _one(self, where: str, parameter: Any) -> Record | None:
+        rows = self.database.read(SELECT_RECORD + where, (parameter,))
+        return record_of(rows[0]) if rows else None
+
+
+def _make_folder(folder: Path) -> None:
+    ignore = folder / ".gitignore"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: {error.strerror}; make the folder writable, or set CRYSTALLIZE_STORE to another one"
+        ) from error
