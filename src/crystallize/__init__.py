@@ -1,1 +1,139 @@
-"""Runs graphs of experiments and executes only what really changed."""
+"""Runs graphs of experiments and executes only what really changed.
+
+The public names; each is imported when it is first asked for, so that importing crystallize costs next to
+nothing.
+"""
+
+from __future__ import annotations
+
+from crystallize import compat
+from crystallize.homes import load
+
+TYPE_CHECKING = False  # as type checkers know it; the module `typing` would be most of the import time
+
+if TYPE_CHECKING:
+    from crystallize.errors import (
+        BlockedError,
+        ContextMutationError,
+        CrystallizeError,
+        DefinitionError,
+        DefinitionTypeError,
+        GraphError,
+        MissingArtifactError,
+        MissingFileError,
+        MissingMetricError,
+        NotReusableError,
+        PinnedRecordGone,
+        PipelineExecutionError,
+        ReplicateMismatchError,
+        StoreError,
+        UnknownNameError,
+        ValidationError,
+    )
+    from crystallize.experiment.artifact import Artifact
+    from crystallize.experiment.builder import ExperimentBuilder
+    from crystallize.experiment.context import FrozenContext, standalone_context
+    from crystallize.experiment.datasource import (
+        DataSource,
+        data_source,
+        get_datasource,
+        list_datasources,
+        register_datasource,
+        unregister_datasource,
+    )
+    from crystallize.experiment.execution import AsyncExecution, ParallelExecution, SerialExecution
+    from crystallize.experiment.experiment import Experiment
+    from crystallize.experiment.graph import ExperimentGraph
+    from crystallize.experiment.hypothesis import Hypothesis, hypothesis, verifier
+    from crystallize.experiment.injection import inject_from_ctx
+    from crystallize.experiment.inputs import ExperimentInput
+    from crystallize.experiment.optimize import BaseOptimizer, Objective
+    from crystallize.experiment.pipeline import Pipeline, pipeline
+    from crystallize.experiment.plugins import ArtifactPlugin, BasePlugin, LoggingPlugin, SeedPlugin
+    from crystallize.experiment.quick import quick_experiment
+    from crystallize.experiment.resource import resource_factory
+    from crystallize.experiment.result import Result
+    from crystallize.experiment.step import PipelineStep, pipeline_step
+    from crystallize.experiment.treatment import Treatment, treatment
+    from crystallize.fingerprint.values import register_encoder
+
+    __version__: str
+
+__all__ = [
+    "Artifact",
+    "ArtifactPlugin",
+    "AsyncExecution",
+    "BaseOptimizer",
+    "BasePlugin",
+    "BlockedError",
+    "ContextMutationError",
+    "CrystallizeError",
+    "DataSource",
+    "DefinitionError",
+    "DefinitionTypeError",
+    "Experiment",
+    "ExperimentBuilder",
+    "ExperimentGraph",
+    "ExperimentInput",
+    "FrozenContext",
+    "GraphError",
+    "Hypothesis",
+    "LoggingPlugin",
+    "MissingArtifactError",
+    "MissingFileError",
+    "MissingMetricError",
+    "NotReusableError",
+    "Objective",
+    "ParallelExecution",
+    "PinnedRecordGone",
+    "Pipeline",
+    "PipelineExecutionError",
+    "PipelineStep",
+    "ReplicateMismatchError",
+    "Result",
+    "SeedPlugin",
+    "SerialExecution",
+    "StoreError",
+    "Treatment",
+    "UnknownNameError",
+    "ValidationError",
+    "__version__",
+    "data_source",
+    "get_datasource",
+    "hypothesis",
+    "inject_from_ctx",
+    "list_datasources",
+    "pipeline",
+    "pipeline_step",
+    "quick_experiment",
+    "register_datasource",
+    "register_encoder",
+    "resource_factory",
+    "standalone_context",
+    "treatment",
+    "unregister_datasource",
+    "verifier",
+]
+
+compat.install()
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'crystallize' has no attribute '{name}'")
+    value = _version() if name == "__version__" else load(name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("crystallize-dag")
+    except PackageNotFoundError:
+        return "unknown"

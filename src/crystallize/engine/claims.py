@@ -18,6 +18,8 @@ class Claim(Enum):
     """It is ours until released."""
     TWIN = "twin"
     """A job of this run holds it; the asker is handed back when that one is released."""
+    FAILED = "failed"
+    """A job of this run held it and failed; the asker fails with it, unrun."""
     ELSEWHERE = "elsewhere"
     """Another process holds it; ask again later."""
 
@@ -29,10 +31,13 @@ class Claims:
         self._holders: dict[tuple[int, Digest], int] = {}
         self._held: dict[int, tuple[Store, Digest]] = {}
         self._twins: dict[int, list[int]] = {}
+        self._errors: dict[tuple[int, Digest], BaseException] = {}
 
     def ask(self, index: int, fingerprint: Digest, store: Store) -> Claim:
         """Tries to hold `fingerprint` for job `index`; never blocks."""
         key = (id(store), fingerprint)
+        if key in self._errors:
+            return Claim.FAILED
         holder = self._holders.get(key)
         if holder is not None:
             self._twins.setdefault(holder, []).append(index)
@@ -43,12 +48,21 @@ class Claims:
         self._held[index] = (store, fingerprint)
         return Claim.HELD
 
-    def release(self, index: int) -> list[int]:
-        """Frees what job `index` holds, if anything; returns the jobs that waited for it."""
+    def error(self, fingerprint: Digest, store: Store) -> BaseException:
+        """What the job of this run that held a FAILED fingerprint raised."""
+        return self._errors[(id(store), fingerprint)]
+
+    def release(self, index: int, error: BaseException | None = None) -> list[int]:
+        """Frees what job `index` holds, if anything; returns the jobs that waited for it.
+
+        `error` says that the job failed, and with it every other job of its fingerprint.
+        """
         held = self._held.pop(index, None)
         if held is None:
             return []
         store, fingerprint = held
+        if error is not None:
+            self._errors[(id(store), fingerprint)] = error
         del self._holders[(id(store), fingerprint)]
         store.locks.unlock(fingerprint)
         return self._twins.pop(index, [])

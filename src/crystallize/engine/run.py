@@ -1,4 +1,4 @@
-"""The driver: brings a plan about. Asks the schedule what is ready, the store what may be reused, executors for the rest.
+"""The driver: brings a plan about. Asks the schedule what is ready, the store what may be reused, runs the rest.
 
 Knows nothing of experiments, screens or SQL. What can be decided without running anything is decided in `prepare`,
 before any event loop exists; a wholly reused plan never starts one.
@@ -201,6 +201,8 @@ class Driver:
         claim = self._claims.ask(index, manifest.fingerprint, store)
         if claim is Claim.ELSEWHERE:
             self._elsewhere.append(index)
+        elif claim is Claim.FAILED:
+            self._fail(index, self._claims.error(manifest.fingerprint, store), miss, 0.0)
         if claim is not Claim.HELD:
             return False
         if store.changed_elsewhere():
@@ -287,7 +289,7 @@ class Driver:
             stopped = self._plan.jobs[below]
             reason = BlockedError(f"{stopped.label} was not run: {job.label}, which it reads, failed ({error})")
             self._teller.tell_settled(events.JobBlocked(stopped, reason))
-        for twin in self._claims.release(index):
+        for twin in self._claims.release(index, error):
             self._fail(twin, error, miss, 0.0)
 
     def _cancel_unstarted(self) -> None:

@@ -1,7 +1,7 @@
 """Compiling: a graph of experiments and what the user asked for → a plan of trials.
 
-Below this, nobody knows conditions, treatments or replicates. Design 5.5 (treatments flow by name), 5.6 (replicates) and
-5.7 (seeds) are decided here.
+Below this, nobody knows conditions, treatments or replicates. Design 5.5 (treatments flow by name), 5.6 (replicates)
+and 5.7 (seeds) are decided here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from crystallize.errors import DefinitionError, ReplicateMismatchError, UnknownNameError
 from crystallize.experiment.collect import Collected
-from crystallize.experiment.context import BASELINE_CONDITION
+from crystallize.experiment.constants import BASELINE_CONDITION
 from crystallize.experiment.links import Link
 from crystallize.experiment.parts import PartMaker, Surroundings
 from crystallize.experiment.plugins import ArtifactPlugin, SeedPlugin
@@ -190,7 +190,7 @@ def _tables(node: Node, session: Session, around: Surroundings) -> dict[str, Par
     maker.add_outputs(experiment.outputs)
     maker.add_context(experiment.initial_ctx)
     maker.add_plugins(experiment.plugins)
-    maker.add_files(experiment.reads, experiment.folder, experiment.ignore)
+    maker.add_files(experiment.reads, around.root, experiment.ignore)
     tables = {}
     for condition in node.conditions:
         own = maker.extended()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from contextlib import suppress
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -141,7 +142,8 @@ class Conclusion:
             metrics.hypotheses.append(HypothesisResult(hypothesis.name, outcomes, ranking))
 
     def _notices(self) -> list[str]:
-        notices = [f"{path} was changed or removed by hand and is restored" for path in self._view.restored]
+        notices = list(self._node.experiment.notices)
+        notices += [f"{path} was changed or removed by hand and is restored" for path in self._view.restored]
         notices += self._unwritten()
         notices += self._unread()
         if self._hypotheses:
@@ -215,8 +217,6 @@ class ContextChanges(Mapping[str, dict[int, Any]]):
 def _with_traceback(error: BaseException) -> BaseException:
     """The exception with the text of its traceback beside it, as `traceback_str`."""
     if not hasattr(error, "traceback_str"):
-        try:
+        with suppress(AttributeError):  # an exception with slots cannot carry it
             error.traceback_str = "".join(traceback.format_exception(error))  # type: ignore[attr-defined]
-        except AttributeError:  # an exception with slots cannot carry it
-            pass
     return error

@@ -1,4 +1,4 @@
-"""An experiment as its folder defines it: the names of a `config.yaml` turned into the objects they stand for.
+"""An experiment as its folder defines it: the names of a `config.yaml` turned into what they stand for.
 
 Loads the user's modules and runs none of their steps. Knows nothing of other experiments: references stay
 references.
@@ -22,12 +22,12 @@ from crystallize.experiment.entries import (
     Reference,
     StepEntry,
 )
-from crystallize.experiment.factory import REQUIRED, Parameters
+from crystallize.experiment.factory import REQUIRED, Factory, Parameters
 from crystallize.experiment.hypothesis import Hypothesis
 from crystallize.experiment.injection import artifact_parameters
 from crystallize.experiment.step import PipelineStep
 from crystallize.experiment.treatment import Treatment
-from crystallize.experiment.user_objects import UserObjects
+from crystallize.experiment.user_objects import Place, UserObjects
 from crystallize.experiment.worlds import World
 
 
@@ -83,8 +83,9 @@ def define(config: ExperimentConfig, root: Path) -> Definition:
     user = UserObjects(config, World(config.path.parent, root))
     datasource = dict(_sources(user))
     outputs = {entry.alias: _output(user, entry) for entry in config.outputs}
-    params = [_with_artifacts(user, entry, outputs) for entry in config.steps]
-    steps = [_step(user, entry, given) for entry, given in zip(config.steps, params, strict=True)]
+    given = [_step_parameters(user, entry, outputs) for entry in config.steps]
+    steps = [_step(user, entry, params) for entry, params in zip(config.steps, given, strict=True)]
+    taken = [value for params in given for value in params.values()]
     return Definition(
         name=config.name,
         path=config.path,
@@ -106,7 +107,7 @@ def define(config: ExperimentConfig, root: Path) -> Definition:
         executor=config.executor,
         max_workers=config.max_workers,
         cli=config.cli,
-        notices=tuple(_notices(user, outputs, params, steps)),
+        notices=tuple(_notices(user, outputs, taken, steps)),
         lines=config.lines,
     )
 
@@ -117,44 +118,43 @@ def _sources(user: UserObjects) -> Iterator[tuple[str, DataSource | Reference]]:
         alias, factory = _only_source(user)
         for other in user.config.source_params:
             if other != alias:
-                raise user.unknown(f"--set: there is no alias {other!r}", "datasource", [alias])
+                fact = f"--set: there is no alias {other!r}"
+                raise user.unknown(fact, user.place("datasource"), other, [alias])
         yield alias, _source(user, alias, factory)
         return
     for entry in entries:
         if isinstance(entry.target, Reference):
             yield entry.alias, entry.target
         else:
-            found = user.find("datasources", entry.target, f"datasource.{entry.alias}")
+            found = user.find("datasources", entry.target, Place(f"datasource.{entry.alias}", entry.line))
             yield entry.alias, _source(user, entry.alias, found)
 
 
 def _source(user: UserObjects, alias: str, found: object) -> DataSource:
     params = user.config.source_params.get(alias, {})
-    made: DataSource = user.make(found, params, DataSource, "@data_source", f"datasource.{alias}")  # type: ignore[type-abstract]
+    made: DataSource = user.make(found, params, DataSource, "@data_source", user.place(f"datasource.{alias}"))
     return made
 
 
 def _only_source(user: UserObjects) -> tuple[str, SourceFactory]:
     """The single ``@data_source`` of `datasources.py`; those it imports count when it has none of its own."""
+    place = user.place("datasource")
     if user.world.path_of("datasources") is None:
         remedy = "write 'datasource:' with 'alias: function' or 'alias: experiment#output'"
-        raise user.fault("there is neither 'datasource:' nor a datasources.py", "datasource", remedy)
+        raise user.fault("there is neither 'datasource:' nor a datasources.py", place, remedy)
     module = user.world.load("datasources")
     found = {name: value for name, value in vars(module).items() if isinstance(value, SourceFactory)}
     own = {name: value for name, value in found.items() if value.__module__ == module.__name__}
-    choices = {value: name for name, value in reversed((own or found).items())}
-    if not choices:
+    names = {factory: name for name, factory in reversed((own or found).items())}
+    if not names:
         remedy = "put @data_source above the function that gives the data"
-        raise user.fault(
-            "there is no 'datasource:' and datasources.py has no @data_source", "datasource", remedy
-        )
-    names = sorted(choices.values())
+        raise user.fault("there is no 'datasource:' and datasources.py has no @data_source", place, remedy)
     if len(names) > 1:
-        fact = f"datasources.py has {len(names)} datasources: {', '.join(map(repr, names))}"
-        raise user.fault(
-            fact, "datasource", f"write 'datasource: {{{names[0]}: {names[0]}}}', or the one you mean"
-        )
-    return names[0], next(iter(choices))
+        listed = sorted(names.values())
+        fact = f"datasources.py has {len(listed)} datasources: {', '.join(map(repr, listed))}"
+        raise user.fault(fact, place, f"write 'datasource: {{{listed[0]}: {listed[0]}}}', or the one you mean")
+    [(factory, name)] = names.items()
+    return name, factory
 
 
 def _output(user: UserObjects, entry: OutputEntry) -> Artifact:
@@ -168,79 +168,74 @@ def _output(user: UserObjects, entry: OutputEntry) -> Artifact:
 def _function(user: UserObjects, name: str | None, key: str) -> Callable[..., Any] | None:
     if name is None:
         return None
-    found = user.find("outputs", name, key)
+    found = user.find("outputs", name, user.place(key))
     if not callable(found):
-        raise user.fault(f"{name!r} in outputs.py is no function", key, "name a function")
+        raise user.fault(f"{name!r} in outputs.py is no function", user.place(key), "name a function")
     function: Callable[..., Any] = found
     return function
 
 
-def _with_artifacts(user: UserObjects, entry: StepEntry, outputs: Mapping[str, Artifact]) -> dict[str, Any]:
-    """The step's parameters, with artifacts where a parameter takes one.
+def _step(user: UserObjects, entry: StepEntry, params: Mapping[str, Any]) -> PipelineStep:
+    place = Place(f"steps.{entry.name}", entry.line)
+    found = user.find("steps", entry.name, place)
+    made: PipelineStep = user.make(found, params, PipelineStep, "@pipeline_step()", place)
+    return made
+
+
+def _step_parameters(user: UserObjects, entry: StepEntry, outputs: Mapping[str, Artifact]) -> dict[str, Any]:
+    """What the configuration gives the step, with artifacts where a parameter takes one.
 
     An alias given in the configuration comes first, then the parameter's own name.
     """
-    key = f"steps.{entry.name}"
+    place = Place(f"steps.{entry.name}", entry.line)
     params = dict(entry.params)
-    found = user.find("steps", entry.name, key)
-    function = found.__init__ if isinstance(found, type) else found
+    function = _signed(user.find("steps", entry.name, place))
     if not callable(function):
         return params
     for name in artifact_parameters(function):
         alias = params.get(name)
         if isinstance(alias, str) and alias not in outputs:
-            raise user.unknown(
-                f"parameter {name!r} names an output that is not declared: {alias!r}", key, outputs
-            )
+            fact = f"parameter {name!r} names an output that is not declared: {alias!r}"
+            raise user.unknown(fact, place, alias, outputs)
         if isinstance(alias, str) or (name not in params and name in outputs):
             params[name] = outputs[alias or name]
-        elif name not in params and _is_required(function, name):
-            raise user.unknown(
-                f"step {entry.name!r} takes an artifact, and no output is called {name!r}", key, outputs
-            )
+        elif name not in params and Parameters.of(function).defaults.get(name) is REQUIRED:
+            fact = f"the step takes an artifact {name!r}, and no output has this alias"
+            raise user.unknown(fact, place, name, outputs)
     return params
 
 
-def _is_required(function: Callable[..., Any], name: str) -> bool:
-    definition = getattr(function, "definition", function)
-    return Parameters.of(definition).defaults.get(name) is REQUIRED
-
-
-def _step(user: UserObjects, entry: StepEntry, params: Mapping[str, Any]) -> PipelineStep:
-    key = f"steps.{entry.name}"
-    found = user.find("steps", entry.name, key)
-    made: PipelineStep = user.make(found, params, PipelineStep, "@pipeline_step()", key)  # type: ignore[type-abstract]
-    return made
+def _signed(found: Any) -> Any:
+    """The function whose parameters a factory takes."""
+    if isinstance(found, type):
+        return vars(found).get("__init__", found)
+    return found.definition if isinstance(found, Factory) else found
 
 
 def _hypothesis(user: UserObjects, entry: HypothesisEntry) -> Hypothesis:
-    found = user.find("verifiers", entry.verifier, "hypotheses")
-    verify = user.make(found, {}, Callable, "@verifier", "hypotheses")  # type: ignore[arg-type]
+    place = Place("hypotheses", entry.line)
+    found = user.find("verifiers", entry.verifier, place)
+    verify = user.make(found, {}, Callable, "@verifier", place)
     return Hypothesis(verify, entry.metrics, name=entry.name or entry.verifier)
 
 
 def _notices(
-    user: UserObjects,
-    outputs: Mapping[str, Artifact],
-    params: Iterable[Mapping[str, Any]],
-    steps: Iterable[PipelineStep],
+    user: UserObjects, outputs: Mapping[str, Artifact], taken: Iterable[object], steps: Iterable[PipelineStep]
 ) -> Iterator[str]:
-    """What to say of outputs that no step takes. Raises DefinitionError when no step can write them."""
-    taken = {id(value) for given in params for value in given.values()}
-    unused = {alias: artifact.name for alias, artifact in outputs.items() if id(artifact) not in taken}
+    """What to say of outputs that are not among those `taken` by steps.
+
+    Raises DefinitionError when no step can write them by other means.
+    """
+    known = set(map(id, taken))
+    unused = {alias: artifact.name for alias, artifact in outputs.items() if id(artifact) not in known}
     if unused and not any(_uses_artifact_log(step) for step in steps):
+        first, *others = unused
         listed = ", ".join(map(repr, unused))
-        first = next(iter(unused))
-        fact = (
-            f"output {listed} is used by no step"
-            if len(unused) == 1
-            else f"outputs {listed} are used by no step"
-        )
-        raise user.fault(
-            fact, f"outputs.{first}", f"add a parameter '{first}: Artifact' to one, or remove it"
-        )
+        fact = f"outputs {listed} are used by no step" if others else f"output {listed} is used by no step"
+        remedy = f"add a parameter '{first}: Artifact' to one, or remove it"
+        raise user.fault(fact, user.place(f"outputs.{first}"), remedy)
     for alias, name in unused.items():
-        yield f"output {alias!r} is a parameter of no step; only ctx.artifacts.add({name!r}, ...) can write it"
+        yield f"output {alias!r} is no step's parameter; only ctx.artifacts.add({name!r}, ...) can write it"
 
 
 def _uses_artifact_log(step: PipelineStep) -> bool:

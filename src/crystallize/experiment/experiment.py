@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from crystallize.errors import DefinitionError, DefinitionTypeError
 from crystallize.experiment.artifact import Artifact
 from crystallize.experiment.compile import Asked, Node
-from crystallize.experiment.datasource import ArtifactPath, DataSource
+from crystallize.experiment.datasource import DataSource
+from crystallize.experiment.inputs import ArtifactPath
 from crystallize.experiment.execution import Execution
 from crystallize.experiment.hypothesis import Hypothesis
 from crystallize.experiment.legacy_cache import compute_hash
@@ -74,8 +75,8 @@ class Experiment:
         self.hypotheses = list(hypotheses or [])
         self.reads, self.ignore = tuple(reads), tuple(ignore)
         self.id: str | None = None
-        self.folder: Path = Path.cwd()
-        """Where `reads` are looked up."""
+        self.notices: tuple[str, ...] = ()
+        """What its definition has to say to the user, whatever a run brings."""
         self.path: Path | None = None
         """The configuration file, for messages."""
         self.defined_strategy: str | None = None

@@ -10,11 +10,12 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from crystallize.errors import GraphError
+from crystallize.errors import CrystallizeError, GraphError
 from crystallize.experiment.compile import Asked, Node
 from crystallize.experiment.experiment import Experiment, checked_replicates
+from crystallize.experiment.folder import Overrides
 from crystallize.experiment.links import links_of
-from crystallize.experiment.result import Result
+from crystallize.experiment.result import ExperimentMetrics, Result, TreatmentMetrics
 from crystallize.experiment.running import Running, chosen_strategy
 from crystallize.experiment.treatment import Treatment
 from crystallize.plan import events
@@ -56,6 +57,8 @@ class ExperimentGraph:
         self.experiments: dict[str, Experiment] = {}
         self.results: dict[str, Result] = {}
         """Of the last run; a new dict each time."""
+        self.left_out: dict[str, CrystallizeError] = {}
+        """Experiments of a folder that cannot run, by name, with the reason."""
         self._after: dict[str, list[str]] = {}
         self._name = name
         for experiment in experiments:
@@ -80,12 +83,22 @@ class ExperimentGraph:
 
         Experiments in a folder need no connection. Raises DefinitionError with file and line for what is wrong.
         """
-        from crystallize.experiment.assemble import load_graph
+        return cls.of_targets([path] if isinstance(path, (str, Path)) else path)
 
-        paths = [path] if isinstance(path, (str, Path)) else list(path)
+    @classmethod
+    def of_targets(cls, targets: Sequence[str | Path], overrides: Overrides | None = None) -> ExperimentGraph:
+        """The graph of files, folders or names, as the command line takes them; none: of the whole project.
+
+        What is broken in a folder, and what reads it, is in `left_out`. Raises DefinitionError for anything wrong with
+        a file or name.
+        """
+        from crystallize.experiment.assemble import load_targets
+
+        assembled = load_targets(targets, Path.cwd(), overrides)
         graph = cls()
-        for experiment in load_graph([Path(each) for each in paths]):
+        for experiment in assembled.experiments:
             graph.add_experiment(experiment)
+        graph.left_out = assembled.left_out
         graph.order()
         return graph
 
@@ -164,8 +177,7 @@ class ExperimentGraph:
         be run, before anything runs, and RuntimeError inside a running event loop (then use `arun`).
         """
         running = self.running(treatments, replicates, strategy, seed=seed)
-        self.results = running.run()
-        return dict(self.results)
+        return self._finished(running.run())
 
     async def arun(
         self,
@@ -183,9 +195,9 @@ class ExperimentGraph:
         """
         progress = _Progress(progress_callback)
         running = self.running(treatments, replicates, strategy, seed=seed, watchers=[progress.watch])
-        self.results = await running.arun(progress.report)
+        results = await running.arun(progress.report)
         await progress.report()
-        return dict(self.results)
+        return self._finished(results)
 
     def running(
         self,
@@ -211,6 +223,13 @@ class ExperimentGraph:
             restore=restore,
         )
         return Running(self._nodes(), asked, watchers=watchers, settings=settings, what=what)
+
+    def _finished(self, results: dict[str, Result]) -> dict[str, Result]:
+        """The results, with one for each experiment that was left out; kept for drawing."""
+        for name, error in self.left_out.items():
+            results[name] = Result(ExperimentMetrics(TreatmentMetrics({}), {}), errors={"definition": error}, name=name)
+        self.results = results
+        return dict(results)
 
     def _nodes(self) -> list[Node]:
         nodes = []

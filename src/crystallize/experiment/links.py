@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crystallize.experiment.artifact import Artifact, GatheredArtifact
-from crystallize.experiment.datasource import ArtifactPath, DataSource, ExperimentInput
+from crystallize.experiment.datasource import DataSource
+from crystallize.experiment.inputs import ArtifactPath, ExperimentInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable

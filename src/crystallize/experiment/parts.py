@@ -1,7 +1,7 @@
 """The parts of a trial's manifest that are known before anything runs: code, parameters, context, files, environment.
 
-Turns one experiment into one `PartTable` per condition. A value that cannot be told apart becomes an `Unclear`, never an
-exception and never an omission (design 4: fail closed).
+Turns one experiment into one `PartTable` per condition. A value that cannot be told apart becomes an `Unclear`, never
+an exception and never an omission (design 4: fail closed).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from blake3 import blake3
 
 from crystallize.errors import NotReusableError
 from crystallize.experiment.artifact import Artifact, GatheredArtifact
-from crystallize.experiment.datasource import ArtifactPath, DataSource, ExperimentInput
+from crystallize.experiment.datasource import DataSource
+from crystallize.experiment.inputs import ArtifactPath, ExperimentInput
 from crystallize.experiment.links import Link
 from crystallize.experiment.plugins import BasePlugin, SeedPlugin
 from crystallize.experiment.treatment import Treatment

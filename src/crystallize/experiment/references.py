@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -49,11 +50,19 @@ class Catalog:
         self.root = root.resolve()
         self._peeked: dict[Path, tuple[tuple[int, ...], str | None]] = {}
         self._listed: list[Listed] | None = None
+        self._declared: defaultdict[str, list[Path]] = defaultdict(list)
+        self._folders: defaultdict[str, list[Path]] = defaultdict(list)
 
     def listed(self) -> list[Listed]:
         """Every configuration, by path; looked up once until `refresh` is called."""
         if self._listed is None:
             self._listed = [Listed(path, self._peek(path)) for path in find_configs(self.root)]
+            self._declared.clear()
+            self._folders.clear()
+            for item in self._listed:
+                self._folders[item.folder_name].append(item.path)
+                if item.declared is not None:
+                    self._declared[item.declared].append(item.path)
         return self._listed
 
     def refresh(self) -> None:
@@ -62,8 +71,8 @@ class Catalog:
 
     def named(self, name: str) -> list[Path]:
         """The configurations that declare `name`; where none does, those whose folder is called so."""
-        declared = [item.path for item in self.listed() if item.declared == name]
-        return declared or [item.path for item in self.listed() if item.folder_name == name]
+        self.listed()
+        return self._declared.get(name) or self._folders.get(name) or []
 
     def find(self, name: str, *, path: Path | None = None, line: int | None = None) -> Path:
         """The configuration that `name` means; `path` and `line` say where it was asked for.

@@ -12,14 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystallize.errors import MissingArtifactError
-from crystallize.experiment.context import (
-    CONDITION_KEY,
-    REPLICATE_KEY,
-    SEED_USED_KEY,
-    FrozenContext,
-    LoggingContext,
-    current_context,
-)
+from crystallize.experiment.constants import CONDITION_KEY, REPLICATE_KEY, SEED_USED_KEY
+from crystallize.experiment.context import FrozenContext, LoggingContext, current_context
 from crystallize.experiment.links import Link
 from crystallize.experiment.plugins import LoggingPlugin, SeedPlugin
 from crystallize.experiment.treatment import Treatment

@@ -1,4 +1,4 @@
-"""Upstream experiments that a run only reads: their last recorded trials stand in for them, and nothing of them runs."""
+"""Upstream experiments that a run only reads: their last recorded trials stand in, and nothing of them runs."""
 
 from __future__ import annotations
 

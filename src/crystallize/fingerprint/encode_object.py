@@ -112,9 +112,7 @@ def _wrapped(encoder: Encoder, value: Any) -> bytes:
 
 def _module(encoder: Encoder, value: ModuleType) -> bytes:
     if not is_installed(value.__name__):
-        raise unclear(
-            f"the project module '{value.__name__}'", "pass the functions or values that are used of it"
-        )
+        raise unclear(f"the project module '{value.__name__}'", "pass the functions or values that are used of it")
     return encoder.framed(b"module:", encoder.text(value.__name__))
 
 
@@ -134,9 +132,7 @@ def _exception(encoder: Encoder, value: BaseException) -> bytes:
 
 def _alias(encoder: Encoder, value: Any) -> bytes:
     names = ("__origin__", "__args__", "__metadata__")
-    return encoder.framed(
-        b"alias:", encoder.parts({f".{name}": getattr(value, name, None) for name in names})
-    )
+    return encoder.framed(b"alias:", encoder.parts({f".{name}": getattr(value, name, None) for name in names}))
 
 
 def _special_form(encoder: Encoder, value: object) -> bytes:
@@ -194,4 +190,4 @@ FAMILIES: dict[str, Handler] = {
     "typing.TypeVar": by_attributes(b"typevar:", "__name__", "__bound__", "__constraints__"),
     "weakref.ReferenceType": _never("a weak reference", "hold the object itself, or " + REMEDY),
 }
-"""Types by top-level module and qualified name; a handler serves all subclasses and writes their class too."""
+"""Types by top-level module and qualified name; one handler serves all subclasses."""

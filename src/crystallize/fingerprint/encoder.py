@@ -141,7 +141,7 @@ class Encoder:
         return self.framed(b"fields:", b"".join(pieces))
 
     def definition(self, definition: object) -> bytes:
-        """A class or function: its qualified name where installed (the version counts elsewhere), or its code."""
+        """A class or function: its qualified name where installed (its version counts), else its code."""
         name = installed_name(definition)
         if name is not None:
             return self.framed(b"name:", name.encode())

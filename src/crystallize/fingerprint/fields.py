@@ -12,9 +12,7 @@ from types import MemberDescriptorType
 from crystallize.fingerprint.origin import is_installed
 
 _POINTER_BYTES = struct.calcsize("P")
-_MANAGED_DICT = (
-    1 << 4
-)  # Py_TPFLAGS_MANAGED_DICT: the dict pointer lies before the object, outside `__basicsize__`
+_MANAGED_DICT = 1 << 4  # Py_TPFLAGS_MANAGED_DICT: the dict pointer lies before the object, outside `__basicsize__`
 _REDUCERS = ("__reduce__", "__reduce_ex__")
 
 

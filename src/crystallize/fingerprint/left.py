@@ -81,9 +81,7 @@ class LeftStates:
                 changed[place] = _Left(_reference(holder), now, compiled)
         with self._lock:
             kept = {
-                place: left
-                for place, left in self._left.items()
-                if place not in keyed and left.holder() is not None
+                place: left for place, left in self._left.items() if place not in keyed and left.holder() is not None
             }
             self._left = kept | changed
 

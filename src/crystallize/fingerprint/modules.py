@@ -89,6 +89,11 @@ class Module:
         text = self.namespace.get(SOURCE)
         return Source(text if isinstance(text, str) else _read(self.path))
 
+    @property
+    def is_binary(self) -> bool:
+        """Whether its file holds machine code instead of text."""
+        return self.path is not None and self.path.suffix not in _TEXT_SUFFIXES
+
     def is_file(self, filename: str) -> bool:
         """Whether code that says it comes from `filename` stands in this module's text."""
         if self.path is None:
@@ -159,7 +164,7 @@ class Modules:
         path = world.path_of(inner)
         if path is None:
             return None
-        full = f"{world.package}.{inner}"
+        full = f"{world.package}.{inner}" if inner else world.package
         return _unloaded(full, path, [str(path.parent)] if path.stem == "__init__" else None, world)
 
     def _anywhere(self, name: str) -> Module | Outside:
@@ -244,11 +249,12 @@ def _kind_of_place(place: str) -> _Kind:
     return "stdlib" if PurePath(place).is_relative_to(_STDLIB) else None
 
 
+_TEXT_SUFFIXES = (".py", ".pyw", "")
 _STDLIB = PurePath(os.__file__).parent
 
 
 def _read(path: Path | None) -> str:
-    if path is None or path.suffix not in (".py", ".pyw", ""):
+    if path is None or path.suffix not in _TEXT_SUFFIXES:
         return ""
     try:
         return importlib.util.decode_source(path.read_bytes())

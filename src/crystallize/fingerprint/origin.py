@@ -1,28 +1,40 @@
-"""Where a module comes from: the standard library or an installed package, else the project.
+"""Where a loaded module comes from: the standard library or an installed package, else the project.
 
-Looks at loaded modules only. Knows nothing of source text or versions.
+Decided by the file, since a project may have a module with a name of the standard library. Knows nothing of
+source text or versions.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import PurePath
 
 PACKAGE_FOLDERS = frozenset({"site-packages", "dist-packages"})
+
+_STANDARD_LIBRARY = os.__file__.removesuffix("os.py")
 
 
 def is_installed(module: str) -> bool:
     """True for the standard library, installed packages and crystallize itself; False for the project.
 
-    An editable install is project: its files lie elsewhere. A module that is not loaded counts as project.
+    An editable install is project: its files lie elsewhere. A module that is not loaded is installed only if the
+    standard library has one of its name.
     """
     top = module.partition(".")[0]
-    if top in sys.stdlib_module_names or top == "crystallize":
+    if top == "crystallize":
         return True
-    file = getattr(sys.modules.get(module), "__file__", None) or getattr(
-        sys.modules.get(top), "__file__", None
-    )
-    return file is not None and not PACKAGE_FOLDERS.isdisjoint(PurePath(file).parts)
+    if top == "__main__":
+        return False
+    # A C module may have no file of its own; the package it is in has.
+    files = (getattr(sys.modules.get(name), "__file__", None) for name in (module, top))
+    file = next((file for file in files if file is not None), None)
+    return top in sys.stdlib_module_names if file is None else is_installed_file(file)
+
+
+def is_installed_file(file: str) -> bool:
+    """True for a file of the standard library or in a folder of installed packages."""
+    folders = file.replace("\\", "/").split("/")
+    return file.startswith(_STANDARD_LIBRARY) or not PACKAGE_FOLDERS.isdisjoint(folders)
 
 
 def installed_name(definition: object) -> str | None:

@@ -11,7 +11,7 @@ from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 from crystallize.fingerprint.fields import fields_of
-from crystallize.fingerprint.origin import is_installed
+from crystallize.fingerprint.origin import is_installed, type_name
 
 _LENGTH = 200
 _ITEMS = 8
@@ -71,26 +71,32 @@ def _container(value: Any, depth: int) -> str:
 def _object(value: Any, kind: type, depth: int) -> str:
     name = kind.__qualname__
     if is_installed(kind.__module__):
-        top = kind.__module__.partition(".")[0]
-        if f"{top}.{name}" in _REPR:
+        own_name = getattr(value, "__qualname__", None)
+        if isinstance(own_name, str):
+            return own_name
+        if type_name(kind) in _REPR or kind.__module__ in _REPR:
             return repr(value)
         shape = getattr(value, "shape", None)
         if isinstance(shape, tuple):
-            return f"{name} {getattr(value, 'dtype', '')} {shape}".replace("  ", " ")
-    if hasattr(kind, "__members__") and hasattr(value, "_name_"):
-        return f"{name}.{value._name_}"
-    if hasattr(value, "as_posix"):
-        return f"{name}({value.as_posix()!r})"
+            return " ".join([name, *([str(value.dtype)] if hasattr(value, "dtype") else []), str(shape)])
     if isinstance(value, BaseException):
         return f"{name}({_join(_show(item, depth - 1) for item in value.args)})"
     if isinstance(value, Mapping):
         return f"{name}({{{_join(_pairs(value, depth, ': '))}}})"
-    if isinstance(value, (tuple, list, set, frozenset)):
-        items = (_show(item, depth - 1) for item in value)
+    if isinstance(value, (tuple, list, set, frozenset)) or type_name(kind) == "collections.deque":
+        items = [_show(item, depth - 1) for item in islice(value, _SORTED_MEMBERS)]
         return f"{name}({_join(sorted(items) if isinstance(value, (set, frozenset)) else items)})"
+    if hasattr(kind, "__members__") and hasattr(value, "_name_"):
+        return f"{name}.{value._name_}"
     if isinstance(value, (int, float, str, bytes)):
         return f"{name}({_literal(_plain(value))})"
-    return f"{name}({_join(_pairs(fields_of(value), depth, '='))})"
+    if hasattr(value, "as_posix"):
+        return f"{name}({value.as_posix()!r})"
+    if type_name(kind) == "functools.partial":
+        bound = [_show(item, depth - 1) for item in (value.func, *value.args)]
+        return f"partial({_join([*bound, *_pairs(value.keywords, depth, '=')])})"
+    fields = {field: content for field, content in fields_of(value).items() if not field.startswith("_")}
+    return f"{name}({_join(_pairs(fields, depth, '='))})"
 
 
 def _plain(value: Any) -> object:
@@ -121,17 +127,33 @@ _BRACKETS: Mapping[type, tuple[str, str]] = {
 }
 
 _REPR = frozenset(
-    f"{module}.{name}"
-    for module, names in {
-        "datetime": ("date", "datetime", "time", "timedelta", "timezone"),
-        "decimal": ("Decimal",),
-        "fractions": ("Fraction",),
-        "re": ("Pattern",),
-        "uuid": ("UUID",),
-        "zoneinfo": ("ZoneInfo",),
-        "pandas": ("Timestamp", "Timedelta"),
-        "numpy": ("bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "str_"),
-    }.items()
-    for name in names
+    (
+        "datetime.date",
+        "datetime.datetime",
+        "datetime.time",
+        "datetime.timedelta",
+        "datetime.timezone",
+        "decimal.Decimal",
+        "fractions.Fraction",
+        "numpy.float32",
+        "numpy.float64",
+        "numpy.int32",
+        "numpy.int64",
+        "numpy.bool",
+        "numpy.bool_",
+        "pandas.Interval",
+        "pandas.NAType",
+        "pandas.NaTType",
+        "pandas.Period",
+        "pandas.Timedelta",
+        "pandas.Timestamp",
+        "re.Pattern",
+        "types.NotImplementedType",
+        "types.UnionType",
+        "types.GenericAlias",
+        "typing",
+        "uuid.UUID",
+        "zoneinfo.ZoneInfo",
+    )
 )
-"""Installed types whose `repr` shows the whole value and nothing of the process."""
+"""Installed types, and a module of such, whose `repr` shows the whole value and nothing of the process."""

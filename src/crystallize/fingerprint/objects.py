@@ -1,0 +1,281 @@
+"""Places and nodes of live objects: functions, classes, partials, methods, wrappers, instances.
+
+A function or class that a name of its module stands for is that name; anything else (a closure, a lambda, what was
+typed into a notebook, an older object than the file holds) is a thing of its own, read from the source that compiles
+to it, else from its code object.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterable
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    MethodWrapperType,
+    ModuleType,
+    WrapperDescriptorType,
+)
+from typing import Any
+
+from crystallize.fingerprint.bytecode import code_text, code_uses
+from crystallize.fingerprint.loaded import (
+    MISSING,
+    assigned_in,
+    cells_of,
+    data_of,
+    functions_behind,
+    inner_of,
+    methods_of,
+    named_from,
+)
+from crystallize.fingerprint.modules import Module, Modules, Outside
+from crystallize.fingerprint.nodes import External, Held, Name, Node, Place, Thing, Whole
+from crystallize.fingerprint.resolve import Resolver
+from crystallize.fingerprint.shape import Shaper
+
+_BUILTIN = (BuiltinFunctionType, MethodDescriptorType, MethodWrapperType, WrapperDescriptorType)
+
+
+class Objects:
+    """Tells what a live object is as code."""
+
+    def __init__(self, modules: Modules, resolver: Resolver, shaper: Shaper) -> None:
+        self._modules = modules
+        self._resolver = resolver
+        self._shaper = shaper
+
+    def place(self, value: object) -> Place:
+        """The place that stands for a function, class, module or other definition."""
+        if isinstance(value, FunctionType):
+            return self._function_place(value)
+        if isinstance(value, type):
+            return self._class_place(value)
+        if isinstance(value, ModuleType):
+            module = self._modules.holding(vars(value))
+            return Whole(module) if isinstance(module, Module) else _external(module, value.__name__, "")
+        if isinstance(value, _BUILTIN) and isinstance(getattr(value, "__self__", None), ModuleType | None):
+            return self._external(value)
+        if type(value).__name__ == "ufunc":  # numpy's functions are instances of it
+            return External(f"numpy:{value.__name__}", "numpy")  # type: ignore[attr-defined]
+        return Thing(value)
+
+    def node(self, thing: Thing) -> Node:
+        """The node of an object that no name stands for."""
+        value = thing.value
+        if isinstance(value, FunctionType):
+            return self._function(value)
+        if isinstance(value, type):
+            return self._class(value)
+        if isinstance(value, MethodType):
+            return self._method(value)
+        if isinstance(value, functools.partial):
+            node = Node(name="", written=["(partial)"])
+            node.lead("func", self.place(value.func), holds=True)
+            self._hold(node, _label(value.func), value, "arguments", lambda: (value.args, value.keywords))
+            return node
+        module = self._module_of(type(value))
+        inner = next(inner_of(value), None)
+        if inner is not None and isinstance(module, Outside):
+            node = Node(name="", written=[f"(wrapper {type(value).__qualname__})"])
+            node.lead("type", self.place(type(value)))
+            node.lead("wrapped", self.place(inner), holds=True)
+            self._lead_to_statements(node, value)
+            return node
+        node = Node(name="", written=["(instance)"])
+        node.lead("type", self.place(type(value)), holds=True)
+        self._hold(node, type(value).__qualname__, value, "self", lambda: value)
+        return node
+
+    def hold_defaults(self, node: Node, function: FunctionType, *, must: bool) -> None:
+        """The defaults of a function as they are now, which its statement may only compute."""
+        if function.__defaults__ or function.__kwdefaults__:
+            name = f"{node.name or function.__qualname__}: defaults"
+            node.held.append(
+                Held(name, function, "defaults", lambda: (function.__defaults__, function.__kwdefaults__), must)
+            )
+
+    def hold_data(self, node: Node, kind: type, names: Iterable[str] | None, *, must: bool) -> None:
+        """The plain data that a class holds under `names` (None: all) as it is now."""
+        for name in data_of(kind, names):
+            where = f"{node.name or kind.__qualname__}.{name}"
+            node.held.append(Held(where, kind, name, lambda name=name: vars(kind)[name], must))  # type: ignore[misc]
+
+    def stale(self, module: Module, name: str) -> FunctionType | type | None:
+        """What stands loaded behind a defined name and is not what the source now says; None when it is the same."""
+        value = module.namespace.get(name, MISSING)
+        if isinstance(value, type) and value.__qualname__ == name:
+            own = [method for method in methods_of(value).values() if module.is_file(method.__code__.co_filename)]
+            return None if all(module.source.has(method.__code__) for method in own) else value
+        for function in functions_behind(value):
+            code = function.__code__
+            if code.co_qualname == name and module.is_file(code.co_filename) and not module.source.has(code):
+                return function
+        return None
+
+    def _function_place(self, function: FunctionType) -> Place:
+        module = self._modules.holding(function.__globals__)
+        code = function.__code__
+        if isinstance(module, Outside):
+            return Thing(function) if function.__closure__ else self._external(function)
+        binding = module.source.bindings.names.get(code.co_qualname)
+        if binding is None or binding.imports or not module.is_file(code.co_filename):
+            return Thing(function)
+        only = binding.statements[0] if len(binding.statements) == 1 else None
+        if only is None or only.kind != "define" or not module.source.has(code):
+            return Thing(function)
+        standing = functions_behind(module.namespace.get(code.co_qualname, MISSING))
+        if any(other is function for other in standing):
+            return Name(module, code.co_qualname)
+        return Thing(function)
+
+    def _class_place(self, kind: type) -> Place:
+        module = self._module_of(kind)
+        if isinstance(module, Outside):
+            return self._external(kind)
+        head = kind.__qualname__.partition(".")[0]
+        if head in module.source.bindings.names and named_from(module.namespace, kind.__qualname__) is kind:
+            return Name(module, head)
+        return Thing(kind)
+
+    def _function(self, function: FunctionType) -> Node:
+        module = self._modules.holding(function.__globals__)
+        code = function.__code__
+        node = Node(name=_label(function, module))
+        if isinstance(module, Outside):
+            # made by a decorator of a package: its name, and what it closes over
+            node.name = ""
+            node.written.append(f"(external {'' if module.kind == 'crystallize' else code.co_qualname})")
+            node.lead("maker", self._external(function, function.__globals__["__name__"]))
+            must = not self._lead_to_statements(node, function)
+            self._hold_cells(node, function, must=must)
+            self.hold_defaults(node, function, must=must)
+            return node
+        source = self._modules.source_of(module, code)
+        definition = source.definition(code) if source is not None else None
+        if source is None or definition is None:
+            self._write_code(node, module, code)
+            repeats = False
+        else:
+            cells = cells_of(function)
+            local = {
+                name: self._modules.holding(vars(value))
+                for name, value in cells.items()
+                if isinstance(value, ModuleType)
+            }
+            self._shaper.syntax(node, module, definition, hidden=cells, local_modules=local)
+            node.lines.append(source.segment(definition))
+            binding = module.source.bindings.names.get(code.co_qualname)
+            repeats = binding is not None and any(statement.repeats for statement in binding.statements)
+        self._lead_to_statements(node, function)
+        self._hold_cells(node, function, must=True)
+        self.hold_defaults(node, function, must=repeats or "<" in code.co_qualname)
+        return node
+
+    def _class(self, kind: type) -> Node:
+        module = self._module_of(kind)
+        methods = methods_of(kind)
+        node = Node(name=_label(kind, module))
+        if isinstance(module, Outside):
+            module = Module(kind.__module__, path=None)
+        codes = [method.__code__ for method in methods.values()]
+        source = next((s for code in codes if (s := self._modules.source_of(module, code))), module.source)
+        own = [code for code in codes if code.co_qualname.startswith(f"{kind.__qualname__}.")]
+        definition = source.class_definition(kind.__qualname__, own) if source is not None else None
+        is_local = "<" in kind.__qualname__
+        if definition is not None and source is not None and all(source.has(code) for code in own):
+            hidden = {name for method in methods.values() for name in method.__code__.co_freevars}
+            self._shaper.syntax(node, module, definition, hidden=hidden)
+            node.lines.append(source.segment(definition))
+            self.hold_data(node, kind, assigned_in(definition), must=is_local)
+        else:
+            node.written.append(f"(class {kind.__name__} {sorted(methods)})")
+            for name in sorted(methods):
+                self._write_code(node, module, methods[name].__code__)
+            self.hold_data(node, kind, None, must=is_local)
+        for base in kind.__bases__:
+            if base is not object:
+                node.lead("base", self.place(base), holds=True)
+        self._lead_to_statements(node, kind)
+        for method in methods.values():
+            self._hold_cells(node, method, must=True)
+        return node
+
+    def _method(self, method: MethodType) -> Node:
+        owner = method.__self__
+        node = Node(name="", written=[f"(method {method.__func__.__name__})"])  # type: ignore[attr-defined]
+        node.lead("function", self.place(method.__func__), holds=True)
+        if isinstance(owner, type):
+            node.lead("self", self.place(owner), holds=True)
+        else:
+            node.lead("self", self.place(type(owner)), holds=True)
+            self._hold(node, f"{type(owner).__qualname__} instance", owner, "self", lambda: owner)
+        return node
+
+    def _hold(self, node: Node, name: str, holder: object, slot: str, read: Any) -> None:
+        node.held.append(Held(name, holder, slot, read, True))
+
+    def _hold_cells(self, node: Node, function: FunctionType, *, must: bool) -> None:
+        """What a closure holds: definitions are followed as code, modules through their attributes, the rest counts."""
+        for cell, (name, value) in zip(function.__closure__ or (), cells_of(function).items(), strict=True):
+            if value is MISSING or isinstance(value, ModuleType):
+                continue
+            if isinstance(value, FunctionType | type | MethodType | functools.partial | BuiltinFunctionType):
+                node.lead(name, self.place(value), holds=must)
+            else:
+                where = f"{node.name or function.__qualname__}.{name}"
+                node.held.append(Held(where, cell, "cell", lambda cell=cell: cell.cell_contents, must))  # type: ignore[misc]
+
+    def _write_code(self, node: Node, module: Module, code: CodeType) -> None:
+        node.written.append(code_text(code))
+        self._shaper.uses(node, module, code_uses(code), code.co_freevars)
+        fact = "edited since import" if module.is_file(code.co_filename) else "counts by its compiled code"
+        note = f"{node.name}: {fact}"
+        if note not in node.notes:
+            node.notes.append(note)
+
+    def _lead_to_statements(self, node: Node, value: Any) -> bool:
+        """Leads to the statements of the module-level name that an object goes by; False when there is none."""
+        qualname = str(getattr(value, "__qualname__", None) or getattr(value, "__name__", ""))
+        module = self._module_of(value)
+        head = qualname.partition(".")[0]
+        if "<" in qualname or isinstance(module, Outside) or head not in module.source.bindings.names:
+            return False
+        for place in self._resolver.name(module, head).places:
+            node.lead(head, place)
+        return True
+
+    def _module_of(self, value: Any) -> Module | Outside:
+        """The module that says it defines an object; a function's own when that one is gone."""
+        loaded = sys.modules.get(str(getattr(value, "__module__", None)))
+        if isinstance(loaded, ModuleType):
+            return self._modules.holding(vars(loaded))
+        if isinstance(value, type):
+            for method in methods_of(value).values():
+                return self._modules.holding(method.__globals__)
+        if isinstance(value, FunctionType):
+            return self._modules.holding(value.__globals__)
+        return Outside("missing")
+
+    def _external(self, value: Any, module_name: str | None = None) -> External:
+        name = module_name or str(getattr(value, "__module__", None) or "builtins")
+        loaded = sys.modules.get(name)
+        module = self._modules.holding(vars(loaded)) if loaded is not None else Outside("missing")
+        kind = module if isinstance(module, Outside) else Outside("missing")
+        return _external(kind, name, str(getattr(value, "__qualname__", "")))
+
+
+def _external(outside: Outside, module: str, qualname: str) -> External:
+    text = f"{module}:{qualname}" if qualname else module
+    return External(text, module.partition(".")[0] if outside.kind == "installed" else None)
+
+
+def _label(value: Any, module: Module | Outside | None = None) -> str:
+    """How the user calls a definition: ``steps.train``."""
+    code = getattr(value, "__code__", None)
+    qualname = str(getattr(code, "co_qualname", None) or getattr(value, "__qualname__", type(value).__qualname__))
+    return f"{module.display}.{qualname}" if isinstance(module, Module) else qualname

@@ -1,0 +1,48 @@
+"""Where each name lives that users import from `crystallize`, or from one of its former modules.
+
+Data only: nothing is imported before somebody asks for a name.
+"""
+
+from __future__ import annotations
+
+_MODULES = {
+    "errors": """BlockedError ContextMutationError CrystallizeError DefinitionError DefinitionTypeError GraphError
+        MissingArtifactError MissingFileError MissingMetricError NotReusableError PinnedRecordGone
+        PipelineExecutionError ReplicateMismatchError StoreError UnknownNameError ValidationError""",
+    "experiment.artifact": "Artifact default_loader default_writer",
+    "experiment.artifact_log": "ArtifactLog",
+    "experiment.builder": "ExperimentBuilder",
+    "experiment.constants": "BASELINE_CONDITION CONDITION_KEY METADATA_FILENAME REPLICATE_KEY SEED_USED_KEY",
+    "experiment.context": "ContextMetrics FrozenContext LoggingContext standalone_context",
+    "experiment.datasource": """DataSource clear_registry data_source get_datasource list_datasources
+        register_datasource unregister_datasource""",
+    "experiment.execution": "AsyncExecution ParallelExecution SerialExecution VALID_EXECUTOR_TYPES",
+    "experiment.experiment": "Experiment",
+    "experiment.graph": "ExperimentGraph",
+    "experiment.hypothesis": "Hypothesis hypothesis verifier",
+    "experiment.injection": "inject_from_ctx",
+    "experiment.inputs": "ExperimentInput MultiArtifactDataSource",
+    "experiment.legacy_cache": "compute_hash load_cache store_cache",
+    "experiment.optimize": "BaseOptimizer Objective",
+    "experiment.pipeline": "Pipeline pipeline",
+    "experiment.plugins": "ArtifactPlugin BasePlugin LoggingPlugin SeedPlugin default_seed_function",
+    "experiment.quick": "quick_experiment",
+    "experiment.references": "find_experiments_root",
+    "experiment.resource": "resource_factory",
+    "experiment.result": """AggregateData ExperimentMetrics HypothesisResult ReplicateResult Result
+        TreatmentMetrics""",
+    "experiment.saved_metrics": "load_all_metrics load_metrics",
+    "experiment.step": "PipelineStep pipeline_step",
+    "experiment.treatment": "Treatment treatment",
+    "fingerprint.values": "register_encoder",
+}
+
+HOMES = {name: f"crystallize.{module}" for module, names in _MODULES.items() for name in names.split()}
+"""Name → the module that defines it."""
+
+
+def load(name: str) -> object:
+    """What `name` stands for; imports its module. Raises KeyError for a name that is not listed."""
+    from importlib import import_module
+
+    return getattr(import_module(HOMES[name]), name)

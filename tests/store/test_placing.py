@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from crystallize.store import placing
+from crystallize.store.placing import LINK_BYTES, discard, place_file, replacing
+
+
+@pytest.fixture
+def without_reflinks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placing, "_clone", lambda source, target: False)
+
+
+def test_parents_are_created(tmp_path: Path) -> None:
+    with replacing(tmp_path / "a" / "b" / "x") as new:
+        new.write_bytes(b"x")
+
+    assert (tmp_path / "a" / "b" / "x").read_bytes() == b"x"
+
+
+def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "x"
+    target.write_bytes(b"old")
+
+    with pytest.raises(KeyError), replacing(target) as new:
+        new.write_bytes(b"half")
+        raise KeyError
+
+    assert target.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize("old_is_folder", [True, False])
+@pytest.mark.parametrize("new_is_folder", [True, False])
+def test_files_and_folders_take_each_others_place(tmp_path: Path, old_is_folder: bool, new_is_folder: bool) -> None:
+    target = tmp_path / "x"
+    for place, is_folder in ((target, old_is_folder), (tmp_path / "wanted", new_is_folder)):
+        if is_folder:
+            place.mkdir()
+            (place / "inner").write_bytes(place.name.encode())
+        else:
+            place.write_bytes(place.name.encode())
+
+    with replacing(target) as new:
+        (tmp_path / "wanted").rename(new)
+
+    assert (target / "inner" if new_is_folder else target).read_bytes() == b"wanted"
+    assert os.listdir(tmp_path) == ["x"]
+
+
+def test_a_large_file_is_linked_and_a_small_one_copied(tmp_path: Path, without_reflinks: None) -> None:
+    large, small = tmp_path / "large", tmp_path / "small"
+    large.write_bytes(b"x" * (LINK_BYTES + 1))
+    small.write_bytes(b"x")
+
+    place_file(large, tmp_path / "large2", link=True)
+    place_file(small, tmp_path / "small2", link=True)
+    place_file(large, tmp_path / "large3", link=False)
+
+    assert (tmp_path / "large2").samefile(large)
+    assert not (tmp_path / "small2").samefile(small)
+    assert not (tmp_path / "large3").samefile(large)
+
+
+def test_a_link_that_cannot_be_is_a_copy(
+    tmp_path: Path, without_reflinks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_device(*_: object) -> None:
+        raise OSError("cross-device link")
+
+    large = tmp_path / "large"
+    large.write_bytes(b"x" * (LINK_BYTES + 1))
+    monkeypatch.setattr(Path, "hardlink_to", other_device)
+
+    place_file(large, tmp_path / "copy", link=True)
+
+    assert (tmp_path / "copy").read_bytes() == large.read_bytes()
+
+
+def test_discarding_nothing_is_harmless_and_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+
+    discard(tmp_path / "absent")
+    discard(tmp_path / "link")
+
+    assert os.listdir(tmp_path) == ["folder"]
