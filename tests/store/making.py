@@ -51,7 +51,7 @@ def part(name: str, value: object) -> Part:
 
 
 def piece(name: str, text: str) -> Piece:
-    return Piece(name, digest_bytes(text.encode()), text)
+    return Piece(name, digest_bytes(text.encode(errors="replace")), text)
 
 
 def code(name: str, *pieces: Piece) -> tuple[Part, dict[Digest, Sequence[Piece]]]:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -75,7 +74,7 @@ def test_a_blob_of_the_folder_is_not_writable_and_nothing_is_left_behind(tmp_pat
 
     assert path is not None
     assert path.stat().st_mode & 0o222 == 0
-    assert os.listdir(tmp_path / "blobs" / "new") == []
+    assert [path.name for path in (tmp_path / "blobs" / "new").iterdir()] == []
     assert path.relative_to(tmp_path / "blobs").as_posix() == f"{digest_bytes(DATA).hex()[:2]}/{path.name}"
 
 

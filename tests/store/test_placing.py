@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,7 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> Non
         raise KeyError
 
     assert target.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["x"]
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 @pytest.mark.parametrize("old_is_folder", [True, False])
@@ -48,7 +47,7 @@ def test_files_and_folders_take_each_others_place(tmp_path: Path, old_is_folder:
         (tmp_path / "wanted").rename(new)
 
     assert (target / "inner" if new_is_folder else target).read_bytes() == b"wanted"
-    assert os.listdir(tmp_path) == ["x"]
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 def test_a_large_file_is_linked_and_a_small_one_copied(tmp_path: Path, without_reflinks: None) -> None:
@@ -87,4 +86,4 @@ def test_discarding_nothing_is_harmless_and_a_link_is_not_followed(tmp_path: Pat
     discard(tmp_path / "absent")
     discard(tmp_path / "link")
 
-    assert os.listdir(tmp_path) == ["folder"]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

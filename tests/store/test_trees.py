@@ -29,7 +29,7 @@ def test_files_come_sorted_and_empty_folders_count(tmp_path: Path) -> None:
 
     found = [(name, path is None) for name, path in walk_tree(tmp_path)]
 
-    assert [("a.txt", False), ("sub/b.txt", False), ("sub/empty", True)] == found
+    assert found == [("a.txt", False), ("sub/b.txt", False), ("sub/empty", True)]
 
 
 def test_a_link_inside_counts_as_what_it_leads_to(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_a_link_inside_counts_as_what_it_leads_to(tmp_path: Path) -> None:
     (tmp_path / "data" / "a.txt").write_bytes(b"a")
     (tmp_path / "again").symlink_to("data")
 
-    assert ["again/a.txt", "data/a.txt"] == [name for name, _ in walk_tree(tmp_path)]
+    assert [name for name, _ in walk_tree(tmp_path)] == ["again/a.txt", "data/a.txt"]
 
 
 @pytest.mark.parametrize(("target", "says"), [("..", "leads out of"), ("nowhere", "leads nowhere"), (".", "holds it")])

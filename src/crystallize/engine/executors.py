@@ -17,14 +17,15 @@ class Executors:
         self._own: dict[str, Executor] = {}
         self._in_flight: dict[int, int] = {}
 
-    def has_room(self, group: Group) -> bool:
-        """Whether the group's executor would start one more job now."""
+    def room(self, group: Group) -> int:
+        """How many more jobs the group's executor would start now."""
         executor = self._of(group)
-        return self._in_flight.get(id(executor), 0) < executor.capacity
+        return executor.capacity - self._in_flight.get(id(executor), 0)
 
-    def is_serial(self, group: Group) -> bool:
-        """Whether the group's jobs run in the driver itself, one after the other."""
-        return self._of(group) is self._serial
+    @staticmethod
+    def key(group: Group) -> str:
+        """Equal for groups that share an executor; empty where jobs run in the driver itself, one by one."""
+        return "" if group.executor == "serial" else group.name
 
     async def run(self, group: Group, task: Any, workspace: Workspace) -> Outcome:
         """Runs one job on the group's executor."""
@@ -41,10 +42,11 @@ class Executors:
             executor.close()
 
     def _of(self, group: Group) -> Executor:
-        if group.executor == "serial":
+        key = self.key(group)
+        if not key:
             return self._serial
-        if group.name not in self._own:
-            self._own[group.name] = (
+        if key not in self._own:
+            self._own[key] = (
                 InlineExecutor(group.workers) if group.executor == "async" else ThreadExecutor(group.workers)
             )
-        return self._own[group.name]
+        return self._own[key]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from crystallize.engine.teller import Teller
 from crystallize.errors import BlockedError
 from crystallize.fingerprint.manifest import Manifest
 from crystallize.plan import events
-from crystallize.plan.job import Job, Outcome
+from crystallize.plan.job import Group, Job, Outcome
 from crystallize.plan.plan import Plan
 from crystallize.plan.workspace import Workspace
 from crystallize.store.record import NewRecord, Output, Record
@@ -69,7 +70,7 @@ class Driver:
         self._recorder: Recorder[int] = Recorder()
         self._executors = Executors()
         self._claims = Claims()
-        self._queue: list[int] = []
+        self._queues: dict[str, list[int]] = {}
         self._elsewhere: list[int] = []
         self._questions: dict[int, tuple[Manifest, Miss]] = {}
         self._uncommitted: dict[int, str | None] = {}
@@ -105,7 +106,7 @@ class Driver:
                     await self._checkpoint()
                 if index is None:
                     await self._wait(running)
-                elif running or not self._executors.is_serial(self._plan.groups[self._plan.jobs[index].group]):
+                elif running or self._executors.key(self._group_of(index)):
                     running.add(asyncio.create_task(self._execute(index)))
                     await asyncio.sleep(0)
                 else:
@@ -160,7 +161,7 @@ class Driver:
                     self._reuse(index, decision.record)
                 else:
                     self._questions[index] = (question.manifest, decision)
-                    heapq.heappush(self._queue, index)
+                    heapq.heappush(self._queues.setdefault(self._executors.key(self._group_of(index)), []), index)
                     if decision.kind == "forced":
                         self._count_would_reuse(question, store)
 
@@ -180,17 +181,12 @@ class Driver:
 
     def _next(self) -> int | None:
         """The next job to run, its fingerprint held and its inputs committed; None when none may start now."""
-        passed: list[int] = []
-        chosen = None
-        while self._queue and chosen is None:
-            index = heapq.heappop(self._queue)
-            if not self._executors.has_room(self._plan.groups[self._plan.jobs[index].group]):
-                passed.append(index)
-            elif self._may_start(index):
-                chosen = index
-        for index in passed:
-            heapq.heappush(self._queue, index)
-        return chosen
+        for queue in list(self._queues.values()):
+            while queue and self._executors.room(self._group_of(queue[0])) > 0:
+                index = heapq.heappop(queue)
+                if self._may_start(index):
+                    return index
+        return None
 
     def _may_start(self, index: int) -> bool:
         job = self._plan.jobs[index]
@@ -295,14 +291,17 @@ class Driver:
     def _cancel_unstarted(self) -> None:
         """Settles every job that has not started as cancelled."""
         self.interrupted = True
-        waiting = [*self._queue, *self._elsewhere]
-        self._queue, self._elsewhere = [], []
+        waiting = [*chain.from_iterable(self._queues.values()), *self._elsewhere]
+        self._queues, self._elsewhere = {}, []
         stopped = self._schedule.cancel_unstarted()
         for index in waiting:
             self._questions.pop(index, None)
             stopped += [index, *self._schedule.settle(index, State.CANCELLED)]
         for index in stopped:
             self._teller.tell_settled(events.JobCancelled(self._plan.jobs[index]))
+
+    def _group_of(self, index: int) -> Group:
+        return self._plan.groups[self._plan.jobs[index].group]
 
     def _store_of(self, index: int) -> Store:
         return self._stores[self._plan.jobs[index].group]

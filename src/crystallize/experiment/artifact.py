@@ -95,7 +95,7 @@ class Artifact(DataSource):
         return bound
 
     def _log(self) -> ArtifactLog:
-        ctx = self._ctx or current_context.get()
+        ctx = current_context.get() if self._ctx is None else self._ctx
         if ctx is None:
             raise RuntimeError(
                 f"artifact '{self.name}' is written outside of a step; write it in a step, which has it as a "

@@ -99,7 +99,7 @@ def assemble(definitions: Iterable[Definition], errors: Iterable[DefinitionError
 def _in_order(by_path: Mapping[Path, Definition]) -> list[Path]:
     """The definitions, each after those it reads."""
     reads = {
-        path: [source.config for source in definition.references.values() if source.config in by_path]
+        path: [source.config for source in definition.references.values() if source.config and source.config in by_path]
         for path, definition in by_path.items()
     }
     try:

@@ -105,7 +105,7 @@ class Conclusion:
 
     def _provenance(self) -> dict[str, Any]:
         experiment, collected = self._node.experiment, self._collected
-        seeds: dict[str, list[int]] = {}
+        seeds: dict[str, list[int | None]] = {}
         numbers: dict[str, dict[int, int]] = {}
         for condition in collected.conditions:
             for replicate, end in collected.of(condition):

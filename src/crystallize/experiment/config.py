@@ -118,9 +118,7 @@ def _sources(top: Section) -> tuple[SourceEntry, ...] | None:
         for alias, target in section:
             entries.append(_source(section, alias, target))
     if not entries:
-        top.fail(
-            "no source is given", "datasource", remedy="write 'alias: function' or 'alias: experiment#output'"
-        )
+        top.fail("no source is given", "datasource", remedy="write 'alias: function' or 'alias: experiment#output'")
     for alias, count in Counter(entry.alias for entry in entries).items():
         if count > 1:
             top.fail(f"alias {alias!r} is given {count} times", "datasource", remedy="rename one of them")
@@ -257,6 +255,5 @@ def _lines(document: Document, steps: tuple[StepEntry, ...]) -> dict[str, int]:
     """Every entry by its dotted path, and steps by name as well (the first of equal ones)."""
     lines = {".".join(map(str, keys)): line for keys, line in document.lines.items()}
     for step in steps:
-        if step.line is not None:
-            lines.setdefault(f"steps.{step.name}", step.line)
+        lines.setdefault(f"steps.{step.name}", step.line)
     return lines

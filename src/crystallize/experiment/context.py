@@ -67,9 +67,6 @@ class ContextMetrics:
         """A read-only mapping: metric → its values."""
         return MappingProxyType({key: self[key] for key in tuple(self._entries)})
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def _counts(self) -> dict[str, int]:
         return {key: len(entries) for key, entries in self._entries.copy().items()}
 
@@ -115,6 +112,10 @@ class FrozenContext:
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def __bool__(self) -> bool:
+        """True, empty or not: ``if ctx`` asks whether there is a context."""
+        return True
 
     def as_dict(self) -> Mapping[str, Any]:
         """A read-only mapping over copies of all values."""
@@ -235,9 +236,7 @@ current_context: ContextVar[FrozenContext | None] = ContextVar("current_context"
 """The context of the trial that runs here; an artifact that no step was given writes to it."""
 
 
-def standalone_context(
-    initial: Mapping[str, Any] | None = None, *, logger: Logger | None = None
-) -> FrozenContext:
+def standalone_context(initial: Mapping[str, Any] | None = None, *, logger: Logger | None = None) -> FrozenContext:
     """A context for calling steps and datasources without an experiment."""
     return FrozenContext(initial or {}, logger)
 

@@ -21,7 +21,7 @@ class Reference:
     """Alias under the other experiment's `outputs:`."""
     gather: bool
     """True for ``[*]``: the outputs of all replicates, as a list in order."""
-    line: int | None
+    line: int
     config: Path | None = None
     """The other experiment's `config.yaml`, once resolved."""
 
@@ -36,7 +36,7 @@ class SourceEntry:
     alias: str
     target: str | Reference
     """Name of a factory in `datasources.py`, or a reference."""
-    line: int | None
+    line: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class StepEntry:
     name: str
     """Of a factory in `steps.py`."""
     params: Mapping[str, Any]
-    line: int | None
+    line: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class OutputEntry:
     loader: str | None
     writer: str | None
     """Names of functions in `outputs.py`; None: bytes as they are."""
-    line: int | None
+    line: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class TreatmentEntry:
 
     name: str
     payload: Mapping[str, Any]
-    line: int | None
+    line: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class HypothesisEntry:
     """Name of a factory in `verifiers.py`."""
     metrics: str | list[str] | list[list[str]] | None
     name: str | None
-    line: int | None
+    line: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

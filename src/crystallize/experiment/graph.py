@@ -244,7 +244,7 @@ class ExperimentGraph:
 
     def _producer_name(self, reader: str, producer: Any, output: str) -> str:
         name = getattr(producer, "name", None)
-        if producer is None or self.experiments.get(name) is not producer:
+        if producer is None or self.experiments.get(str(name)) is not producer:
             who = f"of experiment '{name}', which is not in the graph" if name else "that no experiment writes"
             raise GraphError(
                 f"experiment '{reader}' reads artifact '{output}' {who}",

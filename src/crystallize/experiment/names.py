@@ -57,14 +57,15 @@ def check_distinct(
     """Raise DefinitionError when two of `names` are equal or differ by case only (one folder on macOS)."""
     seen: dict[str, str] = {}
     for name in names:
-        other = seen.setdefault(folded(name), name)
-        if other is not name:
+        other = seen.get(folded(name))
+        if other is not None:
             fact = (
                 f"{kind} name {name!r} is given twice"
                 if other == name
                 else f"{kind} names {other!r} and {name!r} differ by case only"
             )
             raise DefinitionError(fact, path=path, line=line, key=key, remedy="rename one of them")
+        seen[folded(name)] = name
 
 
 def folded(name: str) -> str:

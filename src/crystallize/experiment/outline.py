@@ -9,16 +9,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crystallize.errors import BlockedError, DefinitionError
 from crystallize.experiment.config import read_config
 from crystallize.experiment.constants import BASELINE_CONDITION
 from crystallize.experiment.entries import ExperimentConfig
-from crystallize.experiment.experiment import Experiment
 from crystallize.experiment.folder import expand, root_of
 from crystallize.experiment.links import links_of
 from crystallize.experiment.references import Catalog, check_output
-from crystallize.experiment.result import Result
+
+if TYPE_CHECKING:
+    from crystallize.experiment.experiment import Experiment
+    from crystallize.experiment.result import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,8 +56,7 @@ def _override_step(config: ExperimentConfig, path: str, rest: str, value: Any) -
         fact = f"step {name!r} stands more than once under 'steps:'"
         raise DefinitionError(fact, path=config.path, key=f"--set {path}", remedy="edit the file instead")
     steps = (
-        replace(step, params={**step.params, param: value}) if step.name == name else step
-        for step in config.steps
+        replace(step, params={**step.params, param: value}) if step.name == name else step for step in config.steps
     )
     return replace(config, steps=tuple(steps))
 
@@ -85,9 +84,7 @@ def _override_source(config: ExperimentConfig, path: str, rest: str, value: Any)
     return replace(config, source_params=params)
 
 
-def _split(
-    config: ExperimentConfig, path: str, rest: str, kind: str, known: Iterable[str]
-) -> tuple[str, str]:
+def _split(config: ExperimentConfig, path: str, rest: str, kind: str, known: Iterable[str]) -> tuple[str, str]:
     """The name in `rest`, which may itself have dots, and what follows it."""
     fitting = [name for name in known if rest.startswith(f"{name}.") and len(rest) > len(name) + 1]
     if not fitting:
@@ -96,8 +93,6 @@ def _split(
     return name, rest[len(name) + 1 :]
 
 
-def _unknown(
-    config: ExperimentConfig, path: str, kind: str, name: str, known: Iterable[str]
-) -> UnknownNameError:
+def _unknown(config: ExperimentConfig, path: str, kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     fact = f"there is no {kind} {name!r}"
     return UnknownNameError(fact, path=config.path, key=f"--set {path}", remedy=nearest(name, known))

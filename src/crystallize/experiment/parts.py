@@ -7,6 +7,7 @@ an exception and never an omission (design 4: fail closed).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,8 @@ class PartMaker:
             if isinstance(value, Artifact):
                 self._add_output(f"{name}.{field}", value)
             elif not isinstance(value, READS):
-                self._add_value(f"{name}.{field}", value, holder=thing, read=lambda field=field: vars(thing)[field])
+                read = partial(getattr, thing, field)
+                self._add_value(f"{name}.{field}", value, holder=thing, read=read)
 
     def _add_output(self, alias: str, artifact: Artifact) -> None:
         digest = digest_of("output/1", artifact.name.encode())

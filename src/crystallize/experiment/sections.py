@@ -21,9 +21,7 @@ class Section:
     known : the keys it may have, beside the user's own that begin with ``x-``; None: any.
     """
 
-    def __init__(
-        self, document: Document, keys: KeyPath, value: object, known: Collection[str] | None = None
-    ) -> None:
+    def __init__(self, document: Document, keys: KeyPath, value: object, known: Collection[str] | None = None) -> None:
         self.document = document
         self.keys = keys
         if value is None:
@@ -40,8 +38,8 @@ class Section:
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         return iter(self.value.items())
 
-    def line(self, *keys: str | int) -> int | None:
-        """The line of the entry at `keys` below this mapping."""
+    def line(self, *keys: object) -> int:
+        """The line of the entry at `keys` below this mapping, else of what is around it."""
         return self.document.line(*self.keys, *keys)
 
     def dotted(self, *keys: object) -> str:
@@ -106,7 +104,7 @@ class Section:
     def fail(self, fact: str, *keys: object, remedy: str) -> NoReturn:
         """Raise a DefinitionError about the entry at `keys`."""
         raise DefinitionError(
-            fact, path=self.document.path, line=self._line(keys), key=self.dotted(*keys), remedy=remedy
+            fact, path=self.document.path, line=self.line(*keys), key=self.dotted(*keys), remedy=remedy
         )
 
     def fail_type(self, wanted: str, value: object, *keys: object, remedy: str | None = None) -> NoReturn:
@@ -115,7 +113,7 @@ class Section:
         raise DefinitionTypeError(
             fact,
             path=self.document.path,
-            line=self._line(keys),
+            line=self.line(*keys),
             key=self.dotted(*keys) or None,
             remedy=remedy or f"write {wanted}",
         )
@@ -124,13 +122,10 @@ class Section:
         raise UnknownNameError(
             f"the key {key!r} is not known",
             path=self.document.path,
-            line=self._line((key,)),
+            line=self.line(key),
             key=self.dotted() or None,
             remedy=nearest(key, known) + " (keys of your own begin with 'x-')",
         )
-
-    def _line(self, keys: tuple[object, ...]) -> int | None:
-        return self.document.line(*self.keys, *keys)
 
 
 def _shown(value: object) -> str:

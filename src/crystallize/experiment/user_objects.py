@@ -22,7 +22,7 @@ class Place(NamedTuple):
 
     key: str
     """Dotted: ``steps.scale``."""
-    line: int | None
+    line: int
 
 
 class UserObjects:
@@ -37,7 +37,7 @@ class UserObjects:
         around = key
         while around and around not in self.config.lines:
             around = around.rpartition(".")[0]
-        return Place(key, self.config.lines.get(around))
+        return Place(key, self.config.lines.get(around, 1))
 
     def find(self, module_name: str, name: str, place: Place) -> Any:
         """What `name` is in the user's `module_name`.

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from crystallize.experiment.collect import Collected
 from crystallize.experiment.trial import Trial
@@ -156,7 +157,7 @@ class ExperimentView:
         if complete:
             marker = f"{self.folder}/{condition}/{MARKER}"
             files[marker] = self._write(marker, b"")
-        state = "complete" if complete else "open"
+        state: Literal["open", "complete"] = "complete" if complete else "open"
         after = row.after if row is not None and not complete else None
         self._put(View(self.folder, condition, state, key, after, tuple(files.values())))
 

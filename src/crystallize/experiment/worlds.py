@@ -80,9 +80,7 @@ class World:
         if name and not self._is_sibling(name.partition(".")[0]):
             return None
         stem = self._place(name)
-        candidates = (
-            [stem / "__init__.py", stem.with_name(f"{stem.name}.py")] if name else [stem / "__init__.py"]
-        )
+        candidates = [stem / "__init__.py", stem.with_name(f"{stem.name}.py")] if name else [stem / "__init__.py"]
         return next((path for path in candidates if path.is_file()), None)
 
     def provides(self, name: str) -> bool:
@@ -194,16 +192,12 @@ class World:
         text = importlib.util.decode_source(path.read_bytes()) if path else ""
         code = compile(text, place, "exec", dont_inherit=True)
         loader = WorldLoader(self.full_name(name), place, text)
-        spec = ModuleSpec(
-            loader.name, loader, origin=place, is_package=path is None or path.stem == "__init__"
-        )
+        spec = ModuleSpec(loader.name, loader, origin=place, is_package=path is None or path.stem == "__init__")
         spec.has_location = path is not None
         if spec.submodule_search_locations is not None:
             spec.submodule_search_locations.append(str(self._place(name)))
         loader.module = module = importlib.util.module_from_spec(spec)
-        module.__dict__.update(
-            __builtins__=self._builtins, __crystallize_world__=self, __crystallize_source__=text
-        )
+        module.__dict__.update(__builtins__=self._builtins, __crystallize_world__=self, __crystallize_source__=text)
         linecache.cache.pop(place, None)
         linecache.lazycache(place, module.__dict__)
         return module, code

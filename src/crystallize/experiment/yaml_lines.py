@@ -34,12 +34,12 @@ class Document:
     lines: Mapping[KeyPath, int]
     """Line, from 1, of each key and list item; what an alias repeats has the lines of its anchor."""
 
-    def line(self, *keys: Hashable) -> int | None:
-        """The line of the entry at `keys`, else of the nearest entry around it; None for the whole file."""
+    def line(self, *keys: Hashable) -> int:
+        """The line of the entry at `keys`, else of the nearest entry around it; the first for the whole file."""
         for end in range(len(keys), 0, -1):
             if keys[:end] in self.lines:
                 return self.lines[keys[:end]]
-        return None
+        return 1
 
 
 def read_document(path: Path) -> Document:
@@ -106,9 +106,7 @@ class _Reader:
         except yaml.MarkedYAMLError as error:
             self._fail_at_mark(error)
         except RecursionError:
-            raise DefinitionError(
-                "the values are nested too deeply", path=self.path, remedy="flatten them"
-            ) from None
+            raise DefinitionError("the values are nested too deeply", path=self.path, remedy="flatten them") from None
         finally:
             if loader is not None:
                 loader.dispose()

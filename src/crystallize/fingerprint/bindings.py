@@ -131,9 +131,7 @@ class _Collector:
                     self._bind(name, Statement("assign", None, (*heads, head)))
             self._compound(head, case.body, heads)
 
-    def _define(
-        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, heads: tuple[Head, ...]
-    ) -> None:
+    def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, heads: tuple[Head, ...]) -> None:
         self._bind(node.name, Statement("define", node, heads))
         for decorator in node.decorator_list:
             called = decorator.func if isinstance(decorator, ast.Call) else decorator

@@ -76,9 +76,7 @@ def data_of(kind: type, names: Iterable[str] | None = None) -> list[str]:
     return [
         name
         for name in asked
-        if name in contents
-        and not callable(contents[name])
-        and not hasattr(type(contents[name]), "__get__")
+        if name in contents and not callable(contents[name]) and not hasattr(type(contents[name]), "__get__")
     ]
 
 

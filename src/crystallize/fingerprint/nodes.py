@@ -115,6 +115,11 @@ class Node:
         """The digest of what is written here, not of what is reached."""
         return digest_of("definition/1", *(text.encode("utf-8", "surrogatepass") for text in self.written))
 
+    def digest(self, *, with_prose: bool) -> Digest:
+        """The digest of what is written here and of the values held."""
+        prose = [text.encode("utf-8", "surrogatepass") for text in self.prose] if with_prose else []
+        return digest_of("node/1", self.local_digest(), *(piece.digest for piece in self.values), *prose)
+
     def pieces(self) -> tuple[Piece, ...]:
         """The definition and its values, for people to compare; nothing for what is not shown."""
         if not self.name:

@@ -7,9 +7,9 @@ to it, else from its code object.
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Iterable
+from functools import partial
 from types import (
     BuiltinFunctionType,
     CodeType,
@@ -37,7 +37,9 @@ from crystallize.fingerprint.modules import Module, Modules, Outside
 from crystallize.fingerprint.nodes import External, Held, Name, Node, Place, Thing, Whole
 from crystallize.fingerprint.resolve import Resolver
 from crystallize.fingerprint.shape import Shaper
+from crystallize.fingerprint.source import Source
 
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement or by type(...)
 _BUILTIN = (BuiltinFunctionType, MethodDescriptorType, MethodWrapperType, WrapperDescriptorType)
 
 
@@ -60,8 +62,6 @@ class Objects:
             return Whole(module) if isinstance(module, Module) else _external(module, value.__name__, "")
         if isinstance(value, _BUILTIN) and isinstance(getattr(value, "__self__", None), ModuleType | None):
             return self._external(value)
-        if type(value).__name__ == "ufunc":  # numpy's functions are instances of it
-            return External(f"numpy:{value.__name__}", "numpy")  # type: ignore[attr-defined]
         return Thing(value)
 
     def node(self, thing: Thing) -> Node:
@@ -73,7 +73,7 @@ class Objects:
             return self._class(value)
         if isinstance(value, MethodType):
             return self._method(value)
-        if isinstance(value, functools.partial):
+        if isinstance(value, partial):
             node = Node(name="", written=["(partial)"])
             node.lead("func", self.place(value.func), holds=True)
             self._hold(node, _label(value.func), value, "arguments", lambda: (value.args, value.keywords))
@@ -103,7 +103,7 @@ class Objects:
         """The plain data that a class holds under `names` (None: all) as it is now."""
         for name in data_of(kind, names):
             where = f"{node.name or kind.__qualname__}.{name}"
-            node.held.append(Held(where, kind, name, lambda name=name: vars(kind)[name], must))  # type: ignore[misc]
+            node.held.append(Held(where, kind, name, partial(vars(kind).get, name, MISSING), must))
 
     def stale(self, module: Module, name: str) -> FunctionType | type | None:
         """What stands loaded behind a defined name and is not what the source now says; None when it is the same."""
@@ -136,7 +136,11 @@ class Objects:
     def _class_place(self, kind: type) -> Place:
         module = self._module_of(kind)
         if isinstance(module, Outside):
-            return self._external(kind)
+            external = self._external(kind)
+            named = sys.modules.get(kind.__module__)
+            found = named is not None and named_from(vars(named), kind.__qualname__) is kind
+            # types of C have no source, whatever name they go by
+            return external if found or not kind.__flags__ & _HEAP_TYPE else Thing(kind)
         head = kind.__qualname__.partition(".")[0]
         if head in module.source.bindings.names and named_from(module.namespace, kind.__qualname__) is kind:
             return Name(module, head)
@@ -180,14 +184,15 @@ class Objects:
         module = self._module_of(kind)
         methods = methods_of(kind)
         node = Node(name=_label(kind, module))
-        if isinstance(module, Outside):
-            module = Module(kind.__module__, path=None)
-        codes = [method.__code__ for method in methods.values()]
-        source = next((s for code in codes if (s := self._modules.source_of(module, code))), module.source)
-        own = [code for code in codes if code.co_qualname.startswith(f"{kind.__qualname__}.")]
+        own = [
+            method.__code__
+            for method in methods.values()
+            if method.__code__.co_qualname.startswith(f"{kind.__qualname__}.")
+        ]
+        source = self._source_of_class(module, own)
         definition = source.class_definition(kind.__qualname__, own) if source is not None else None
         is_local = "<" in kind.__qualname__
-        if definition is not None and source is not None and all(source.has(code) for code in own):
+        if isinstance(module, Module) and source is not None and definition is not None:
             hidden = {name for method in methods.values() for name in method.__code__.co_freevars}
             self._shaper.syntax(node, module, definition, hidden=hidden)
             node.lines.append(source.segment(definition))
@@ -195,7 +200,7 @@ class Objects:
         else:
             node.written.append(f"(class {kind.__name__} {sorted(methods)})")
             for name in sorted(methods):
-                self._write_code(node, module, methods[name].__code__)
+                self._write_function(node, methods[name])
             self.hold_data(node, kind, None, must=is_local)
         for base in kind.__bases__:
             if base is not object:
@@ -207,7 +212,7 @@ class Objects:
 
     def _method(self, method: MethodType) -> Node:
         owner = method.__self__
-        node = Node(name="", written=[f"(method {method.__func__.__name__})"])  # type: ignore[attr-defined]
+        node = Node(name="", written=[f"(method {method.__func__.__name__})"])
         node.lead("function", self.place(method.__func__), holds=True)
         if isinstance(owner, type):
             node.lead("self", self.place(owner), holds=True)
@@ -224,11 +229,25 @@ class Objects:
         for cell, (name, value) in zip(function.__closure__ or (), cells_of(function).items(), strict=True):
             if value is MISSING or isinstance(value, ModuleType):
                 continue
-            if isinstance(value, FunctionType | type | MethodType | functools.partial | BuiltinFunctionType):
+            if isinstance(value, FunctionType | type | MethodType | partial | BuiltinFunctionType):
                 node.lead(name, self.place(value), holds=must)
             else:
                 where = f"{node.name or function.__qualname__}.{name}"
-                node.held.append(Held(where, cell, "cell", lambda cell=cell: cell.cell_contents, must))  # type: ignore[misc]
+                node.held.append(Held(where, cell, "cell", partial(getattr, cell, "cell_contents", MISSING), must))
+
+    def _source_of_class(self, module: Module | Outside, methods: list[CodeType]) -> Source | None:
+        """The text that all methods of a class were compiled from, if there is one."""
+        if isinstance(module, Outside):
+            return None
+        source = next((self._modules.source_of(module, code) for code in methods), module.source)
+        return source if source is not None and all(source.has(code) for code in methods) else None
+
+    def _write_function(self, node: Node, function: FunctionType) -> None:
+        module = self._modules.holding(function.__globals__)
+        if isinstance(module, Module):
+            self._write_code(node, module, function.__code__)
+        else:
+            node.lead(function.__name__, self._external(function))
 
     def _write_code(self, node: Node, module: Module, code: CodeType) -> None:
         node.written.append(code_text(code))

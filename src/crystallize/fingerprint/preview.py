@@ -71,11 +71,12 @@ def _container(value: Any, depth: int) -> str:
 def _object(value: Any, kind: type, depth: int) -> str:
     name = kind.__qualname__
     if is_installed(kind.__module__):
+        if type_name(kind) in _REPR or kind.__module__ == "typing":
+            shown = repr(value)
+            return shown if " at 0x" not in shown else name
         own_name = getattr(value, "__qualname__", None)
         if isinstance(own_name, str):
             return own_name
-        if type_name(kind) in _REPR or kind.__module__ in _REPR:
-            return repr(value)
         shape = getattr(value, "shape", None)
         if isinstance(shape, tuple):
             return " ".join([name, *([str(value.dtype)] if hasattr(value, "dtype") else []), str(shape)])
@@ -141,6 +142,7 @@ _REPR = frozenset(
         "numpy.int64",
         "numpy.bool",
         "numpy.bool_",
+        "numpy.str_",
         "pandas.Interval",
         "pandas.NAType",
         "pandas.NaTType",
@@ -151,9 +153,8 @@ _REPR = frozenset(
         "types.NotImplementedType",
         "types.UnionType",
         "types.GenericAlias",
-        "typing",
         "uuid.UUID",
         "zoneinfo.ZoneInfo",
     )
 )
-"""Installed types, and a module of such, whose `repr` shows the whole value and nothing of the process."""
+"""Installed types whose `repr` shows the whole value and nothing of the process."""

@@ -1,23 +1,24 @@
 """The node of each place: what is written of it and where it leads, each made once.
 
-Puts together statements, objects and values; the walk over the nodes is `code.py`. Values come last, because a value
-may hold a function that reads the very name it stands under.
+Puts together statements, objects and values; the walk over the nodes is in `code.py`. Values come last, because a
+value may hold a function that reads the very name it stands under.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ast
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from weakref import WeakKeyDictionary
 
 from crystallize.errors import NotReusableError
 from crystallize.fingerprint import values
+from crystallize.fingerprint.bindings import Binding
 from crystallize.fingerprint.digest import Digest, digest_bytes, digest_of
 from crystallize.fingerprint.left import LeftStates
-from crystallize.fingerprint.loaded import MISSING, assigned_in
+from crystallize.fingerprint.loaded import MISSING, assigned_in, functions_behind
 from crystallize.fingerprint.manifest import Piece
-from crystallize.fingerprint.modules import Modules
+from crystallize.fingerprint.modules import Module, Modules
 from crystallize.fingerprint.nodes import External, Held, Name, Node, Place, Thing, Whole
 from crystallize.fingerprint.objects import Objects
 from crystallize.fingerprint.resolve import Resolver
@@ -25,3 +26,163 @@ from crystallize.fingerprint.shape import Shaper
 
 VALUE_LIMIT_BYTES = 1 << 20
 """A module-level value whose canonical form is longer counts by its statements alone."""
+
+_REACHED: WeakKeyDictionary[LeftStates, dict[Digest, tuple[object, ...]]] = WeakKeyDictionary()
+"""Beside what jobs left: compiled digest of a value → the definitions it then held. It may change as LEFT does."""
+
+
+class Reach:
+    """Makes nodes. One per compile of a plan: what it has read stays as it was.
+
+    Parameters
+    ----------
+    root : project root; paths and texts under it count relative to it.
+    left : how jobs left mutable values.
+    """
+
+    def __init__(self, root: Path, left: LeftStates) -> None:
+        self._root = root
+        self._left = left
+        modules = Modules()
+        self._resolver = Resolver(modules)
+        self._shaper = Shaper(modules, self._resolver)
+        self._objects = Objects(modules, self._resolver, self._shaper)
+        self._nodes: dict[Place, Node] = {}
+
+    def place(self, definition: object) -> Place:
+        """The place that stands for a definition."""
+        return self._objects.place(definition)
+
+    def node(self, place: Place) -> Node:
+        """The node of a place, with the values it holds."""
+        node = self._written(place)
+        if not node.is_filled:
+            node.is_filled = True
+            for held in node.held:
+                self._fill(node, held)
+        return node
+
+    def _written(self, place: Place) -> Node:
+        """The node of a place before its values: this reads no other node, so circles end."""
+        node = self._nodes.get(place)
+        if node is None:
+            node = self._nodes[place] = self._make(place)
+        return node
+
+    def _make(self, place: Place) -> Node:
+        match place:
+            case Name(module, name):
+                return self._name(module, name)
+            case Whole(module):
+                return self._whole(module)
+            case External(text):
+                return Node(name="", written=[f"(external {text})"])
+            case Thing():
+                return self._objects.node(place)
+
+    def _name(self, module: Module, name: str) -> Node:
+        node = Node(name=f"{module.display}.{name}")
+        value = module.namespace.get(name, MISSING)
+        binding = module.source.bindings.names.get(name)
+        if binding is None:
+            self._unbound(node, module, name, value)
+            return node
+        stale = self._objects.stale(module, name) if binding.has("define") else None
+        statements = [
+            statement
+            for statement in binding.statements
+            if not (statement.kind == "decorate" and binding.imports)
+            and not (statement.kind == "define" and stale is not None)
+        ]
+        self._shaper.statements(node, module, statements)
+        if stale is not None:
+            node.lead(name, Thing(stale))
+        elif binding.has("define"):
+            self._hold_definition(node, binding, name, value)
+        elif binding.has("assign") and not isinstance(value, ModuleType):
+            self._hold_value(node, module, name)
+        return node
+
+    def _unbound(self, node: Node, module: Module, name: str, value: object) -> None:
+        """A name without a statement, as everything in a notebook is: what stands under it now."""
+        if isinstance(value, FunctionType | BuiltinFunctionType | MethodType | type):
+            node.name = ""
+            node.lead(name, self.place(value))
+            return
+        node.lead(name, self.place(type(value)))
+        self._hold_value(node, module, name)
+
+    def _hold_value(self, node: Node, module: Module, name: str) -> None:
+        namespace = module.namespace
+        if name in namespace and type(namespace[name]).__module__.partition(".")[0] != "crystallize":
+            node.held.append(Held(node.name, module.holder, name, lambda: namespace.get(name, MISSING), must=False))
+
+    def _hold_definition(self, node: Node, binding: Binding, name: str, value: object) -> None:
+        """Defaults and class data as they are loaded, which may be older than the statement."""
+        if isinstance(value, type) and value.__qualname__ == name:
+            for statement in binding.statements:
+                if isinstance(statement.node, ast.ClassDef):
+                    self._objects.hold_data(node, value, assigned_in(statement.node), must=False)
+            return
+        for function in functions_behind(value):
+            if function.__code__.co_qualname == name:
+                self._objects.hold_defaults(node, function, must=False)
+
+    def _whole(self, module: Module) -> Node:
+        node = Node(name=module.display)
+        if module.is_binary and module.path is not None:
+            node.written.append(f"(binary {digest_bytes(module.path.read_bytes()).hex()})")
+            return node
+        if module.source.broken:
+            node.written.append(module.source.text)
+            return node
+        bindings = module.source.bindings
+        self._shaper.statements(node, module, bindings.loose)
+        typed = [name for name in module.namespace if not name.startswith("__")]
+        for name in bindings.names if module.source.text else typed:
+            for place in self._resolver.name(module, name).places:
+                node.lead(name, place)
+        for star in bindings.stars:
+            for place in self._resolver.imported(module, star._replace(name=None)).places:
+                node.lead("*", place)
+        return node
+
+    def _fill(self, node: Node, held: Held) -> None:
+        """Adds the digest of a held value, and leads to the definitions in it."""
+        try:
+            found, definitions = self._contents(held)
+        except NotReusableError as error:
+            if held.must:
+                node.unclear = node.unclear or error
+            else:
+                node.notes.append(f"{held.name} counts by initialiser")
+            return
+        digest = self._left.key(held.holder, held.slot, found, lambda: self._contents(held)[0])
+        reached = _REACHED.setdefault(self._left, {})
+        if digest == found:
+            reached[digest] = definitions
+        else:
+            # as jobs left it: what they put in does not count, what was compiled does
+            definitions = reached.get(digest, ())
+        name = f"{held.name} (value)" if held.name == node.name else held.name
+        node.values.append(Piece(name, digest, values.preview(held.read())))
+        for definition in definitions:
+            node.lead("value", self.place(definition), holds=held.must)
+
+    def _contents(self, held: Held) -> tuple[Digest, tuple[object, ...]]:
+        """The digest of a value, in which each definition counts by what is written of it, and those definitions."""
+        value = held.read()
+        if value is MISSING:
+            raise NotReusableError(held.name, "a name without a value", "give it one before the run")
+        met: dict[int, tuple[Digest, object]] = {}
+
+        def code_of(definition: object) -> Digest:
+            if id(definition) not in met:
+                met[id(definition)] = (self._written(self.place(definition)).local_digest(), definition)
+            return met[id(definition)][0]
+
+        limit = None if held.must else VALUE_LIMIT_BYTES
+        encoded = values.encode(value, code_of, root=self._root, where=held.name, limit=limit)
+        # in an order that no set and no dict decides
+        ordered = sorted(met.values(), key=lambda pair: pair[0])
+        return digest_of("held/1", encoded), tuple(definition for _, definition in ordered)

@@ -171,9 +171,7 @@ class _Reader:
             if node is not None:
                 self.visit(node, scope)
 
-    def _chain(
-        self, node: ast.expr, scope: _Scope | None, literal: str | None = None, called: bool = False
-    ) -> None:
+    def _chain(self, node: ast.expr, scope: _Scope | None, literal: str | None = None, called: bool = False) -> None:
         use = _use(node, scope, literal, called)
         if use is not None:
             self.reading.uses.append(use)
@@ -279,9 +277,7 @@ class _Reader:
         self._visit_all(node.bases, outer)
         self._visit_all(node.keywords, outer)
         inner = _Scope(outer, is_class=True)
-        inner.globals.update(
-            name for part in node.body if isinstance(part, ast.Global) for name in part.names
-        )
+        inner.globals.update(name for part in node.body if isinstance(part, ast.Global) for name in part.names)
         self._visit_all(node.body, inner)
         if scope is not None and scope.is_class:
             scope.bound.add(node.name)

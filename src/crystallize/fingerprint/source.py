@@ -63,7 +63,8 @@ class Source:
         lines = {code.co_firstlineno for code in codes}
         found = [node for node in self._definitions.get(qualname, ()) if isinstance(node, ast.ClassDef)]
         holding = [node for node in found if all(_spans(node, line) for line in lines)]
-        return (holding or found or [None])[-1]
+        found = holding or found
+        return found[-1] if found else None
 
     @cached_property
     def _parsed(self) -> ast.Module | None:
@@ -117,9 +118,7 @@ def _definitions_below(node: ast.AST, prefix: str) -> Iterator[tuple[str, Defini
             yield name, child
             inner = f"{name}." if isinstance(child, ast.ClassDef) else f"{name}.<locals>."
             yield from _definitions_below(child, inner)
-        elif isinstance(child, ast.expr | ast.stmt | ast.excepthandler | ast.match_case | ast.withitem):
-            yield from _definitions_below(child, prefix)
-        elif isinstance(child, ast.keyword | ast.comprehension | ast.arguments | ast.arg):
+        else:
             yield from _definitions_below(child, prefix)
 
 
@@ -130,9 +129,7 @@ def _standing_at(code: CodeType, nodes: list[Definition]) -> Definition | None:
         # lambdas on one line: the one whose body is among the positions
         positions = set(code.co_positions())
         starting = [
-            node
-            for node in starting
-            if isinstance(node, ast.Lambda) and _position(node.body) in positions
+            node for node in starting if isinstance(node, ast.Lambda) and _position(node.body) in positions
         ] or starting
     return starting[0] if starting else None
 
@@ -148,8 +145,8 @@ def _position(node: ast.expr) -> tuple[int, int | None, int, int | None]:
 
 
 def _first_line(node: ast.AST) -> int:
-    decorators = getattr(node, "decorator_list", ())
-    return min([getattr(node, "lineno", 1), *(decorator.lineno for decorator in decorators)])
+    lines: list[int] = [decorator.lineno for decorator in getattr(node, "decorator_list", ())]
+    return min([getattr(node, "lineno", 1), *lines])
 
 
 def _spans(node: ast.AST, line: int) -> bool:

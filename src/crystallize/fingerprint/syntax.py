@@ -46,11 +46,7 @@ def children(node: ast.AST) -> list[ast.AST]:
 
 def is_prose(node: ast.AST) -> bool:
     """Whether `node` is a string that stands alone as a statement, as docstrings do."""
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def _write(node: ast.AST, out: list[str], replaced: Mapping[int, str], prose: list[str]) -> None:

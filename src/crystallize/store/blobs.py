@@ -46,9 +46,7 @@ class Blobs:
     def keep_path(self, name: str, step: str, path: Path) -> Kept:
         """See `intake.keep_path`."""
         output, small = intake.keep_path(self._bucket, name, step, path)
-        digests = (
-            (member.digest for member in self._members(output, small)) if output.is_tree else (output.digest,)
-        )
+        digests = (member.digest for member in self._members(output, small)) if output.is_tree else (output.digest,)
         for digest in digests:
             if digest is not None and digest not in small:
                 self._large.note(digest)
@@ -87,9 +85,7 @@ class Blobs:
                     place.parent.mkdir(parents=True, exist_ok=True)
                     self._write(output, member.digest, member.size_bytes, place, verify)
             if output.is_tree:
-                os.utime(
-                    new
-                )  # no older than its members, so that its own time tells of a change in any of them
+                os.utime(new)  # no older than its members, so that its own time tells of a change in any of them
         return target.stat()
 
     def absent(self, outputs: Iterable[Output]) -> set[Digest]:
@@ -198,9 +194,7 @@ class Blobs:
         lost = [(member.digest, member.path) for member in members if member.digest in without]
         folders = self._shown(tree) if lost else []
         return all(
-            self._mend(digest, [folder / path for folder in folders])
-            for digest, path in lost
-            if digest is not None
+            self._mend(digest, [folder / path for folder in folders]) for digest, path in lost if digest is not None
         )
 
 

@@ -52,9 +52,7 @@ def decode_payload(payload: bytes) -> tuple[dict[str, list[Any]], dict[str, Any]
         tagged_metrics, tagged_facts = json.loads(payload[1:])
         return {k: _untag(v) for k, v in tagged_metrics}, {k: _untag(v) for k, v in tagged_facts}
     except Exception as error:  # unpickling may raise anything
-        raise StoreError(
-            f"its metrics cannot be read ({type(error).__name__}: {error}); its job runs again"
-        ) from error
+        raise StoreError(f"its metrics cannot be read ({type(error).__name__}: {error}); its job runs again") from error
 
 
 def pack(digests: Sequence[bytes], rest: Any) -> bytes:

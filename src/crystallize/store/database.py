@@ -74,11 +74,7 @@ CREATE INDEX IF NOT EXISTS view_files_view ON view_files (view);
 CREATE INDEX IF NOT EXISTS view_files_digest ON view_files (digest);
 CREATE TABLE IF NOT EXISTS remembered_digests (
     path TEXT PRIMARY KEY,
-    size_bytes INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    ctime_ns INTEGER NOT NULL,
-    inode INTEGER NOT NULL,
-    device INTEGER NOT NULL,
+    looks TEXT NOT NULL,
     digest BLOB NOT NULL
 );
 INSERT OR IGNORE INTO meta VALUES ('version', {version});

@@ -91,9 +91,7 @@ class Details:
         if not rows:
             return []
         digests, names = unpack(rows[0][0])
-        texts = dict(
-            self._database.read_for("SELECT digest, text FROM sources WHERE digest IN ({keys})", digests)
-        )
+        texts = dict(self._database.read_for("SELECT digest, text FROM sources WHERE digest IN ({keys})", digests))
         return [
             Piece(name, Digest(piece), texts[piece].decode("utf-8", "surrogatepass"))
             for name, piece in zip(names, digests, strict=True)
@@ -106,9 +104,7 @@ class Details:
 
 
 def _insert_table(connection: sqlite3.Connection, table: PartTable) -> None:
-    connection.execute(
-        "INSERT OR IGNORE INTO part_tables VALUES (?, ?)", (table.digest, _pack_parts(table.parts))
-    )
+    connection.execute("INSERT OR IGNORE INTO part_tables VALUES (?, ?)", (table.digest, _pack_parts(table.parts)))
     for digest, pieces in table.pieces.items():
         listing = pack([piece.digest for piece in pieces], [piece.name for piece in pieces])
         connection.execute("INSERT OR IGNORE INTO pieces VALUES (?, ?)", (digest, listing))
@@ -124,9 +120,7 @@ def _pack_parts(parts: Sequence[Part]) -> bytes:
 
 def _unpack_parts(packed: bytes) -> tuple[Part, ...]:
     digests, texts = unpack(packed)
-    return tuple(
-        Part(name, Digest(digest), preview) for digest, (name, preview) in zip(digests, texts, strict=True)
-    )
+    return tuple(Part(name, Digest(digest), preview) for digest, (name, preview) in zip(digests, texts, strict=True))
 
 
 def _to_text(provenance: Any) -> str | None:

@@ -42,9 +42,7 @@ def keep_path(bucket: Bucket, name: str, step: str, path: Path) -> Kept:
     elif path.is_file():
         output = Output(name, step, *_keep_file(bucket, path, small, move=not path.is_symlink()))
     else:
-        raise StoreError(
-            f"{path}: artifact '{name}' of step '{step}' is not there; write it before the step returns"
-        )
+        raise StoreError(f"{path}: artifact '{name}' of step '{step}' is not there; write it before the step returns")
     discard(path)
     return output, small
 
@@ -75,7 +73,9 @@ def _keep(bucket: Bucket, data: bytes, small: dict[Digest, bytes]) -> Digest:
 
 
 def _keep_file(bucket: Bucket, path: Path, small: dict[Digest, bytes], *, move: bool) -> tuple[Digest, int]:
-    if path.stat().st_size > SMALL_BYTES:
-        return bucket.put_file(path, move=move)
+    """Takes one file's contents, without a copy if it may be moved and has no other name to be changed by."""
+    stat = path.stat()
+    if stat.st_size > SMALL_BYTES:
+        return bucket.put_file(path, move=move and stat.st_nlink == 1)
     data = path.read_bytes()
     return _keep(bucket, data, small), len(data)

@@ -35,9 +35,9 @@ def replacing(target: Path) -> Iterator[Path]:
     try:
         yield new
         _take_place(new, target)
-    except BaseException:
+    finally:
+        # Also after success: renaming one name of a file over another name of it does nothing (POSIX).
         discard(new)
-        raise
 
 
 def place_file(source: Path, target: Path, *, link: bool) -> None:

@@ -45,9 +45,7 @@ def changed_pieces(old: Sequence[Piece], new: Sequence[Piece]) -> list[tuple[Pie
     return [(before.get(name), after.get(name)) for name in {**after, **before}]
 
 
-def _code_causes(
-    change: Change, manifest: Manifest, pieces_of: Callable[[Digest], Sequence[Piece]]
-) -> list[str]:
+def _code_causes(change: Change, manifest: Manifest, pieces_of: Callable[[Digest], Sequence[Piece]]) -> list[str]:
     """The definitions behind a changed code part; empty when it is none, or when they are unknown."""
     if change.old is None or change.new is None or not change.name.startswith("code."):
         return []

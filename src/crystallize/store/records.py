@@ -10,9 +10,7 @@ from crystallize.fingerprint.digest import Digest, digest_of
 from crystallize.store.codecs import decode_payload, encode_payload, pack, unpack
 from crystallize.store.record import NewRecord, Output, Record
 
-SELECT_RECORD = (
-    "SELECT number, fingerprint, label, kind, payload, outputs, seconds, run, created FROM records "
-)
+SELECT_RECORD = "SELECT number, fingerprint, label, kind, payload, outputs, seconds, run, created FROM records "
 
 logger = logging.getLogger("crystallize")
 

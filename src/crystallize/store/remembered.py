@@ -8,10 +8,8 @@ from __future__ import annotations
 import sqlite3
 
 from crystallize.fingerprint.digest import Digest
+from crystallize.fingerprint.files import StatKey
 from crystallize.store.database import Database
-
-StatKey = tuple[str, int, int, int, int, int]
-"""Path, size in bytes, mtime_ns, ctime_ns, inode, device."""
 
 
 class Remembered:
@@ -26,8 +24,8 @@ class Remembered:
         fresh = self._fresh.get(key[0])
         if fresh is not None:
             return fresh[1] if fresh[0] == key else None
-        rows = self._database.read("SELECT * FROM remembered_digests WHERE path = ?", (key[0],))
-        return Digest(rows[0][6]) if rows and rows[0][:6] == key else None
+        rows = self._database.read("SELECT looks, digest FROM remembered_digests WHERE path = ?", (key[0],))
+        return Digest(rows[0][1]) if rows and rows[0][0] == _looks(key) else None
 
     def remember(self, key: StatKey, digest: Digest) -> None:
         """Replaces what is known of the path."""
@@ -36,5 +34,10 @@ class Remembered:
     def flush(self, connection: sqlite3.Connection) -> None:
         """Writes what is new, within the caller's transaction."""
         fresh, self._fresh = self._fresh, {}
-        rows = [(*key, digest) for key, digest in list(fresh.values())]
-        connection.executemany("INSERT OR REPLACE INTO remembered_digests VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        rows = [(key[0], _looks(key), digest) for key, digest in list(fresh.values())]
+        connection.executemany("INSERT OR REPLACE INTO remembered_digests VALUES (?, ?, ?)", rows)
+
+
+def _looks(key: StatKey) -> str:
+    """The stat as text: inodes and devices may exceed the 63 bits of an SQLite integer."""
+    return " ".join(map(str, key[1:]))

@@ -114,9 +114,7 @@ def decide_many(questions: Sequence[Question], store: Store, run: int = 0) -> li
     return [decision for decision in decisions if decision is not None]
 
 
-def _climb(
-    question: Question, admitted: Sequence[Record], lost: Mapping[int, str], store: Store
-) -> Decision | None:
+def _climb(question: Question, admitted: Sequence[Record], lost: Mapping[int, str], store: Store) -> Decision | None:
     """Rungs 1 to 4 over the records that the policy admits; None: nothing serves, and rung 5 says why."""
     policy = question.policy
     sound = _newest_sound(admitted, lost, store)
@@ -174,7 +172,7 @@ def _admit(question: Question, under: Sequence[Record], store: Store, run: int) 
     if isinstance(policy, After):
         return [record for record in under if record.number > policy.number]
     if isinstance(policy, Force):
-        return [record for record in under if record.run == run]
+        return [record for record in under if run > 0 and record.run == run]
     return under
 
 

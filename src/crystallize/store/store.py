@@ -16,6 +16,7 @@ from typing import Any
 
 from crystallize.errors import StoreError
 from crystallize.fingerprint.digest import Digest
+from crystallize.fingerprint.files import StatKey
 from crystallize.fingerprint.manifest import Part, Piece
 from crystallize.store.blobs import Blobs, tell
 from crystallize.store.bucket import Bucket, FolderBucket
@@ -25,7 +26,7 @@ from crystallize.store.intake import Kept
 from crystallize.store.locks import Locks
 from crystallize.store.record import NewRecord, Output, Record
 from crystallize.store.records import SELECT_RECORD, encoded, record_of, row_of, settled
-from crystallize.store.remembered import Remembered, StatKey
+from crystallize.store.remembered import Remembered
 from crystallize.store.views import Views
 
 FOLDER = ".crystallize"
@@ -147,9 +148,7 @@ class Store:
             following = itertools.count(self.latest_number() + 1)
             numbers = [0 if payload is None else next(following) for payload in payloads]
             kept = [entry for entry in zip(numbers, records, payloads, strict=True) if entry[0]]
-            self._blobs.insert(
-                connection, [item for record in records for item in record.small_blobs.items()]
-            )
+            self._blobs.insert(connection, [item for record in records for item in record.small_blobs.items()])
             self._details.insert(connection, ((number, record) for number, record, _ in kept))
             connection.executemany(
                 "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",

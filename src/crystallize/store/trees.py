@@ -52,9 +52,7 @@ def walk_tree(folder: Path) -> Iterator[tuple[str, Path | None]]:
     yield from _walk(folder, "", folder.resolve(), ())
 
 
-def _walk(
-    folder: Path, prefix: str, root: Path, above: tuple[Path, ...]
-) -> Iterator[tuple[str, Path | None]]:
+def _walk(folder: Path, prefix: str, root: Path, above: tuple[Path, ...]) -> Iterator[tuple[str, Path | None]]:
     real = folder.resolve()
     if real in above:
         raise StoreError(f"{folder}: the link leads to a folder that holds it; remove the link")
@@ -80,6 +78,4 @@ def _check_link(path: Path, root: Path) -> None:
     except (OSError, RuntimeError) as error:
         raise StoreError(f"{path}: the link leads nowhere; remove it, or write the file itself") from error
     if not target.is_relative_to(root):
-        raise StoreError(
-            f"{path}: the link leads out of the artifact's folder, to {target}; write the file itself"
-        )
+        raise StoreError(f"{path}: the link leads out of the artifact's folder, to {target}; write the file itself")

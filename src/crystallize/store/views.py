@@ -138,8 +138,7 @@ class Views:
     def _delete(self, where: tuple[str, str]) -> None:
         with self._database.transaction() as connection:
             connection.execute(
-                "DELETE FROM view_files WHERE view IN"
-                " (SELECT id FROM views WHERE folder = ? AND condition = ?)",
+                "DELETE FROM view_files WHERE view IN (SELECT id FROM views WHERE folder = ? AND condition = ?)",
                 where,
             )
             connection.execute("DELETE FROM views WHERE folder = ? AND condition = ?", where)

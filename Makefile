@@ -1,0 +1,57 @@
+# Everything here creates .venv by itself and uses it again. It needs make and Python 3.11 or newer, nothing else.
+# A Python that is not found by name: make PYTHON=/path/to/python3 test
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Tests share the machine's cores; make TEST_WORKERS=0 test runs them in one process.
+TEST_WORKERS ?= auto
+
+.PHONY: help demo test check format lint types floors bench picture clean
+
+help:
+	@echo "make demo     run the breast-cancer graph three times: fresh, unchanged, after a one-line change"
+	@echo "make test     run all tests"
+	@echo "make check    format, lint, types, floors and tests: what CI runs"
+	@echo "make bench    measure against plain Python and plain files"
+	@echo "make picture  draw docs/run.svg from a real run"
+	@echo "make clean    remove .venv and what the above left behind"
+
+demo: $(VENV)/.ready
+	@$(BIN)/python examples/demo.py
+
+test: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest -n $(TEST_WORKERS)
+
+check: format lint types floors test
+
+format: $(VENV)/.ready-dev
+	$(BIN)/ruff format --check .
+
+lint: $(VENV)/.ready-dev
+	$(BIN)/ruff check .
+
+types: $(VENV)/.ready-dev
+	$(BIN)/mypy
+
+floors: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest tests/test_floors.py
+
+bench: $(VENV)/.ready
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+picture: $(VENV)/.ready
+	$(BIN)/python docs/make_picture.py
+
+clean:
+	rm -rf $(VENV) .demo .hypothesis .mypy_cache .ruff_cache benchmarks/.peers benchmarks/results.json
+
+# The package alone is enough for the demo and the benchmarks; tests and tools come on top.
+$(VENV)/.ready: pyproject.toml
+	@sh .ci/make-venv $(VENV) $(PYTHON)
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@

@@ -1,0 +1,119 @@
+"""What code a definition reaches, as one digest (design 5.1).
+
+Walks from a function or class over every project definition it names, in order of first use, and hashes what is
+written of each with where its names lead. Names of modules, files and folders are never part of it. Knows nothing
+of jobs and manifests. Hashing code by its syntax and by the hashes of what it names is after the language Unison.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from crystallize.fingerprint.digest import Digest, digest_of
+from crystallize.fingerprint.left import LeftStates
+from crystallize.fingerprint.manifest import Piece
+from crystallize.fingerprint.nodes import External, Node, Place
+from crystallize.fingerprint.reach import Reach
+
+_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A definition and all project code it reaches."""
+
+    digest: Digest
+    preview: str
+    """``train → scale → FACTOR``."""
+    pieces: tuple[Piece, ...]
+    """Every definition and value reached, with its text, in the order of first use."""
+    packages: frozenset[str]
+    """Installed packages that reached code imports, by top-level import name."""
+    environ: frozenset[str]
+    """Environment variables that reached code reads by a literal name."""
+    notes: tuple[str, ...]
+    """What cannot be seen, or counts in another way than it looks; for `explain`."""
+
+
+class Codebase:
+    """Reads project source, each file once, as it is loaded now. One per compile of a plan; not thread-safe.
+
+    Parameters
+    ----------
+    root : project root; paths and texts under it that stand in values count relative to it.
+    left : how jobs left mutable values: what they changed is no edit.
+    """
+
+    def __init__(self, root: Path, left: LeftStates) -> None:
+        self._reach = Reach(root, left)
+        self._known: dict[int, tuple[object, Code]] = {}
+
+    def of(self, definition: object) -> Code:
+        """What a function, lambda, class, method, partial, builtin or callable instance reaches.
+
+        Raises NotReusableError when it holds something that cannot be told apart: in a closure, in defaults made at
+        run time, in the arguments of a partial, in the fields of an instance. Module-level values never raise.
+        """
+        known = self._known.get(id(definition))
+        if known is None:
+            # the definition is kept beside its code, so its id cannot be given to another
+            known = self._known[id(definition)] = (definition, self._walk(self._reach.place(definition)))
+        return known[1]
+
+    def digest_of(self, definition: object) -> Digest:
+        """The digest of `of`; the same errors."""
+        return self.of(definition).digest
+
+    def _walk(self, root: Place) -> Code:
+        nodes: dict[Place, Node] = {}
+        waiting = [root]
+        while waiting:
+            place = waiting.pop()
+            if place not in nodes:
+                node = nodes[place] = self._reach.node(place)
+                waiting.extend(edge.place for edge in reversed(node.edges))
+        _raise_unclear(root, nodes)
+        pieces = dict.fromkeys(piece for node in nodes.values() for piece in node.pieces())
+        return Code(
+            digest=_digest(nodes),
+            preview=_preview(nodes),
+            pieces=tuple(pieces),
+            packages=frozenset(place.package for place in nodes if isinstance(place, External) and place.package),
+            environ=frozenset(name for node in nodes.values() for name in node.environ),
+            notes=tuple(dict.fromkeys(note for node in nodes.values() for note in node.notes)),
+        )
+
+
+def _digest(nodes: dict[Place, Node]) -> Digest:
+    """Of all nodes, numbered in the order they were met; an edge is its name and the number it leads to."""
+    numbers = {place: number for number, place in enumerate(nodes)}
+    with_prose = any(node.reads_prose for node in nodes.values())
+    pieces: list[bytes] = []
+    for node in nodes.values():
+        pieces.append(node.digest(with_prose=with_prose))
+        ways = [f"{edge.label}:{numbers[edge.place]}" for edge in node.edges]
+        pieces.append("\n".join(ways).encode())
+    return digest_of("code/1", *pieces)
+
+
+def _raise_unclear(root: Place, nodes: dict[Place, Node]) -> None:
+    """Raises for what the root holds, itself or through what it holds; names alone never raise."""
+    held: set[Place] = set()
+    waiting = [root]
+    while waiting:
+        place = waiting.pop()
+        if place not in held:
+            held.add(place)
+            error = nodes[place].unclear
+            if error is not None:
+                raise error
+            waiting.extend(edge.place for edge in nodes[place].edges if edge.holds)
+
+
+def _preview(nodes: dict[Place, Node]) -> str:
+    names = [node.name.rpartition(".")[2] for node in nodes.values() if node.name]
+    if not names:
+        names = [place.text.replace(":", ".") for place in nodes if isinstance(place, External)]
+    more = [f"… +{len(names) - _SHOWN}"] if len(names) > _SHOWN else []
+    return " → ".join([*names[:_SHOWN], *more])
