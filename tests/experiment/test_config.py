@@ -63,7 +63,7 @@ cli: {group: G, priority: 1, icon: i, color: red, hidden: true}
     assert config.hypotheses[0].metrics == [["a", "b"], ["c"]]
     assert (config.cli.group, config.cli.priority, config.cli.hidden) == ("G", 1, True)
     assert config.lines["outputs.table"] == 21
-    assert config.lines["steps.fit"] == 17
+    assert config.lines["steps.fit"] == 18
 
 
 def test_what_is_not_given_has_its_default() -> None:

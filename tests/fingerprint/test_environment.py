@@ -35,7 +35,7 @@ def site(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(folder))
 
     def install(name, version, *, requires=(), origin=None, record="", modules=()):
-        info = folder / f"{name}-{version}.dist-info"
+        info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         required = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{required}")

@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
+from io import StringIO
 from pathlib import Path
 from types import CodeType, ModuleType
 
@@ -198,8 +199,8 @@ class World:
             spec.submodule_search_locations.append(str(self._place(name)))
         loader.module = module = importlib.util.module_from_spec(spec)
         module.__dict__.update(__builtins__=self._builtins, __crystallize_world__=self, __crystallize_source__=text)
-        linecache.cache.pop(place, None)
-        linecache.lazycache(place, module.__dict__)
+        # Without a time of change the entry is never compared with the file: tracebacks show what was loaded.
+        linecache.cache[place] = (len(text), None, StringIO(text).readlines(), place)
         return module, code
 
     def _is_current(self) -> bool:

@@ -1,0 +1,5 @@
+"""``python -m crystallize`` is the command `crystallize`."""
+
+from crystallize.cli.main import run
+
+run()

@@ -1,0 +1,133 @@
+"""The command `crystallize`: its subcommands, and how whatever goes wrong is told.
+
+Every fault ends as one line on stderr and an exit code: 0 ok, 1 something failed, 2 a wrong use or definition, 130
+stopped by the user.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from crystallize.cli import explain, graph, history, new, show
+from crystallize.cli import run as run_command
+
+KEPT = "stopped; what had finished is kept, and the same command goes on from there"
+
+
+class _InOrder(TyperGroup):
+    """Lists the commands in the order in which they are needed."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        return list(self.commands)
+
+
+app = typer.Typer(
+    cls=_InOrder, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=False
+)
+app.command("new")(new.new)
+app.command("run")(run_command.run)
+app.command("explain")(explain.explain)
+app.command("graph")(graph.graph)
+app.command("show")(show.show)
+app.command("history")(history.history)
+
+
+def run() -> None:
+    """The entry point: runs the command line of this process and exits."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    raise SystemExit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one command line and returns its exit code."""
+    from typer import Abort
+    from typer.main import get_command
+
+    from crystallize.errors import CrystallizeError
+
+    try:
+        code = get_command(app).main(list(arguments), prog_name="crystallize", standalone_mode=False)
+    except (KeyboardInterrupt, Abort):
+        _tell(KEPT)
+        return 130
+    except BrokenPipeError:
+        _forget_stdout()
+        return 1
+    except CrystallizeError as error:
+        return tell_error(error)
+    except OSError as error:
+        return tell_error(error)
+    except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):
+            error.show()
+            return int(error.exit_code)
+        return _tell_crash(error)
+    return code if isinstance(code, int) else 0
+
+
+def tell_error(error: Exception) -> int:
+    """One line about a fault, below the traceback of the user's own code where that raised it; returns 2."""
+    traceback = getattr(error, "traceback_text", None)
+    if traceback:
+        sys.stderr.write(traceback)
+    _tell(" ".join(str(error).split()) or type(error).__name__, "error: ")
+    return 2
+
+
+def _tell_crash(error: Exception) -> int:
+    """The user's traceback, when the exception comes from their code (a plugin's hook); else it is ours to mend."""
+    from crystallize.experiment.user_code import comes_from_user, user_traceback
+
+    if not comes_from_user(error):
+        raise error
+    sys.stderr.write(user_traceback(error))
+    _tell(f"{type(error).__name__}: {error}", "error: ")
+    return 1
+
+
+def _tell(line: str, red: str = "") -> None:
+    typer.secho(red, fg=typer.colors.RED, bold=True, nl=False, err=True)
+    typer.echo(line, err=True)
+
+
+def _forget_stdout() -> None:
+    """The reader is gone (``crystallize run | head``): nothing may be flushed to it when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from crystallize import __version__
+
+        typer.echo(f"crystallize {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def crystallize(
+    ctx: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Run graphs of experiments; execute only what really changed.
+
+    \b
+    Examples:
+      crystallize new first --example
+      crystallize run
+      crystallize explain first
+    """
+    if ctx.invoked_subcommand is None:
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            typer.echo("The terminal UI is not here yet; these commands are.\n")
+        typer.echo(ctx.get_help())
+        raise typer.Exit(2)
