@@ -12,6 +12,7 @@ from crystallize.fingerprint.manifest import Part, PartTable
 from crystallize.plan.job import Group, Input, Job, Outcome, Source
 from crystallize.plan.plan import Plan
 from crystallize.plan.workspace import Workspace
+from crystallize.store.record import Output
 from crystallize.store.reuse import Policy, Use
 
 Script = Callable[[Workspace], Mapping[str, Sequence[Any]]]
@@ -37,7 +38,7 @@ class ScriptedWork:
     def end(self) -> None:
         self.calls.append("end")
 
-    def missing(self, task: Any, source: Source) -> Exception:
+    def missing(self, task: Any, source: Source, written: Sequence[Output]) -> Exception:
         return MissingArtifactError(f"{task[0]} wrote no {source.output}")
 
 

@@ -50,7 +50,7 @@ def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path, size):
 
 def test_a_settled_file_is_remembered_and_not_read_again(tmp_path, later):
     memory, file = Memory(), write(tmp_path / "data.csv", "1,2")
-    digest = file_digest(file, memory)
+    file_digest(file, memory)
     (key,) = memory.known
     memory.known[key] = digest_bytes(b"as remembered")
 

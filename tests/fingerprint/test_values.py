@@ -297,9 +297,11 @@ def test_what_cannot_be_told_apart_is_not_reusable_and_named_with_its_place(make
 def test_an_open_file_says_to_pass_its_path(tmp_path):
     with (
         (tmp_path / "x").open("w") as handle,
-        pytest.raises(NotReusableError, match="params.model.handle: an open file"),
+        pytest.raises(NotReusableError) as caught,
     ):
         encode(Handle(handle), code_of, where="params.model")
+
+    assert str(caught.value).startswith("params.model.handle: an open file; pass its path")
 
 
 def test_what_cannot_be_told_apart_in_a_key_or_set_is_found_too():
@@ -331,7 +333,7 @@ def test_an_error_can_be_pickled():
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
-@pytest.mark.parametrize("value", [list(range(1000)), "x" * 5000, {n: "y" * 9 for n in range(99)}, [["z" * 600] * 3]])
+@pytest.mark.parametrize("value", [list(range(1000)), "x" * 5000, dict.fromkeys(range(99), "y" * 9), [["z" * 600] * 3]])
 def test_a_value_over_the_limit_is_too_large(value):
     with pytest.raises(ValueTooLarge):
         encode(value, code_of, limit=500)

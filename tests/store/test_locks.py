@@ -96,6 +96,22 @@ def test_closing_frees_all(path: Path, locks: Locks) -> None:
     assert Locks(path).try_lock(ONE)
 
 
+def test_a_lock_file_is_closed_with_its_last_user(path: Path, tmp_path: Path) -> None:
+    first, second = Locks(path), Locks(path)
+    first.try_lock(ONE)
+    second.try_lock(TWO)
+    first.close()
+    first.close()
+
+    with elsewhere(path, "one", "two") as process:
+        assert answer(process) == ["True", "False"]
+        process.communicate("")
+    second.close()
+    with elsewhere(path, "two") as process:
+        assert answer(process) == ["True"]
+        process.communicate("")
+
+
 def test_without_a_file_locks_hold_within_the_object() -> None:
     locks = Locks(None)
 

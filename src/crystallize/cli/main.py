@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -83,14 +84,25 @@ def tell_error(error: Exception) -> int:
 
 
 def _tell_crash(error: Exception) -> int:
-    """The user's traceback, when the exception comes from their code (a plugin's hook); else it is ours to mend."""
-    from crystallize.experiment.user_code import comes_from_user, user_traceback
+    """The user's traceback, when the exception comes out of their code (a plugin's hook); else it is ours to mend."""
+    from crystallize.experiment.user_code import user_traceback
 
-    if not comes_from_user(error):
+    trace = error.__traceback__
+    while trace is not None and not _is_users(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    if trace is None:
         raise error
-    sys.stderr.write(user_traceback(error))
+    sys.stderr.write(user_traceback(error.with_traceback(trace)))
     _tell(f"{type(error).__name__}: {error}", "error: ")
     return 1
+
+
+def _is_users(filename: str) -> bool:
+    """Whether a file is part of the project around the working directory."""
+    from crystallize.settings import project_root
+
+    path, installed = Path(filename), (Path(sys.prefix), Path(__file__).parent.parent)
+    return path.is_relative_to(project_root(Path.cwd())) and not any(path.is_relative_to(each) for each in installed)
 
 
 def _tell(line: str, red: str = "") -> None:

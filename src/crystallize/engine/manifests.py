@@ -51,7 +51,7 @@ class Settled:
         output = self.output(source)
         if output is None:
             upstream = self._plan.jobs[source.job]
-            raise self._plan.groups[upstream.group].work.missing(upstream.task, source)
+            raise self._plan.groups[upstream.group].work.missing(upstream.task, source, self._outputs[source.job])
         return output
 
     def _input_part(self, port: Input) -> Part:

@@ -55,11 +55,6 @@ class Collected:
                     merged.setdefault(name, []).extend(values)
         return merged
 
-    @property
-    def ran(self) -> int:
-        """Trials that ran, whether or not they succeeded."""
-        return sum(1 for end in self.ends.values() if not end.reused and not end.blocked)
-
     def keep(self, event: events.Event) -> None:
         """Notes what an event says about a trial; other events are ignored."""
         if isinstance(event, events.JobReused):

@@ -35,12 +35,14 @@ class Conclusion:
         self._collected: Collected = node.collected
         self._store = session.store(node.experiment.artifact_root)
         self._asked = asked
+        self._began = False
         self._hypotheses = node.experiment.hypotheses if hypotheses is None else hypotheses
         self.result = Result(ExperimentMetrics(TreatmentMetrics({}), {}, []))
 
     def note(self, event: events.Event) -> None:
         """Follows one event about a trial of the experiment."""
         if isinstance(event, events.JobStarted):
+            self._began = True
             self._view.start(event.job.task.condition)
         self._collected.keep(event)
         if isinstance(event, events.JobDone):
@@ -55,7 +57,7 @@ class Conclusion:
         if error is not None:
             self.result.errors.setdefault("setup", _with_traceback(error))
         self._verify()
-        if self._collected.ran:
+        if self._began:
             for plugin in self._node.experiment.plugins:
                 plugin.after_run(self._node.experiment, self.result)
 

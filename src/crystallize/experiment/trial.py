@@ -6,7 +6,7 @@ recorded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from crystallize.experiment.plugins import LoggingPlugin, SeedPlugin
 from crystallize.experiment.treatment import Treatment
 from crystallize.plan.job import Outcome, Source
 from crystallize.plan.workspace import Workspace
+from crystallize.store.record import Output
 
 if TYPE_CHECKING:
     from crystallize.experiment.experiment import Experiment
@@ -81,14 +82,15 @@ class TrialWork:
         if errors:
             raise errors[0]
 
-    def missing(self, task: Trial, source: Source) -> Exception:
+    def missing(self, task: Trial, source: Source, written: Sequence[Output]) -> Exception:
         """What a reader is told when this trial succeeded without writing the artifact it reads."""
         steps = [source.step] if source.step else [type(step).__name__ for step in self._experiment.pipeline.steps]
         place = self._folder / f"replicate_{task.replicate}" / task.condition
         paths = " or ".join(str(place / step / source.output) for step in steps)
         return MissingArtifactError(
             f"artifact '{source.output}' of experiment '{self._experiment.name}' was never written by step "
-            f"{' or '.join(steps)}: no {paths}; write it in the step, or correct its file name"
+            f"{' or '.join(steps)}: no {paths}; it wrote "
+            f"{', '.join(f'{output.step}/{output.name}' for output in written) or 'nothing'}"
         )
 
     async def run(self, task: Trial, workspace: Workspace) -> Outcome:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from crystallize.errors import MissingArtifactError
 from crystallize.plan.job import Outcome, Source
 from crystallize.plan.workspace import Workspace
+from crystallize.store.record import Output
 
 if TYPE_CHECKING:
     from crystallize.experiment.experiment import Experiment
@@ -32,7 +34,7 @@ class UpstreamWork:
     def end(self) -> None:
         """Nothing to close."""
 
-    def missing(self, task: Any, source: Source) -> Exception:
+    def missing(self, task: Any, source: Source, written: Sequence[Output]) -> Exception:
         """What a reader is told when the recorded trial wrote no such artifact."""
         return MissingArtifactError(
             f"artifact '{source.output}' of experiment '{self._experiment.label}' was never written; "

@@ -199,8 +199,9 @@ class World:
             spec.submodule_search_locations.append(str(self._place(name)))
         loader.module = module = importlib.util.module_from_spec(spec)
         module.__dict__.update(__builtins__=self._builtins, __crystallize_world__=self, __crystallize_source__=text)
-        # Without a time of change the entry is never compared with the file: tracebacks show what was loaded.
-        linecache.cache[place] = (len(text), None, StringIO(text).readlines(), place)
+        if path is not None:
+            # Without a time of change it is never compared with the file: tracebacks show what was loaded.
+            linecache.cache[place] = (len(text), None, StringIO(text).readlines(), place)
         return module, code
 
     def _is_current(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from crystallize.fingerprint.manifest import Part, PartTable
 from crystallize.plan.workspace import Workspace
+from crystallize.store.record import Output
 from crystallize.store.reuse import Policy
 
 
@@ -101,8 +102,8 @@ class Work(Protocol):
     def end(self) -> None:
         """Closes what `begin` opened."""
 
-    def missing(self, task: Any, source: Source) -> Exception:
-        """The error that a reader gets when the job of `task` succeeded without writing what `source` names."""
+    def missing(self, task: Any, source: Source, written: Sequence[Output]) -> Exception:
+        """The error for a reader when the job of `task` wrote only `written`, and not what `source` names."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -35,12 +35,12 @@ def encode_payload(metrics: Mapping[str, Sequence[Any]], facts: Mapping[str, Any
     named = {name: values if type(values) is list else list(values) for name, values in metrics.items()}
     try:
         if _is_plain(named) and _is_plain(facts):
-            return _to_json([named, facts])
+            return to_json([named, facts]).encode()
     except (ValueError, RecursionError):
         pass  # an integer with more digits than Python writes, or a list that holds itself
     tagged_metrics = [[name, _tag_whole(f"metric '{name}'", values)] for name, values in named.items()]
     tagged_facts = [[name, _tag_whole(f"fact '{name}'", value)] for name, value in facts.items()]
-    return _TAGGED + _to_json([tagged_metrics, tagged_facts])
+    return _TAGGED + to_json([tagged_metrics, tagged_facts]).encode()
 
 
 def decode_payload(payload: bytes) -> tuple[dict[str, list[Any]], dict[str, Any]]:
@@ -57,7 +57,7 @@ def decode_payload(payload: bytes) -> tuple[dict[str, list[Any]], dict[str, Any]
 
 def pack(digests: Sequence[bytes], rest: Any) -> bytes:
     """Digests (32 bytes each) and a JSON-able rest in one cell of a row."""
-    return b"".join((len(digests).to_bytes(4, "little"), *digests, _to_json(rest)))
+    return b"".join((len(digests).to_bytes(4, "little"), *digests, to_json(rest).encode()))
 
 
 def unpack(packed: bytes) -> tuple[list[bytes], Any]:
@@ -88,11 +88,12 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def _to_json(value: Any) -> bytes:
-    return _ENCODER.encode(value).encode()
+def to_json(value: Any) -> str:
+    """`value` as compact JSON, in its `plain` form where JSON has no other."""
+    return _ENCODER.encode(value)
 
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=plain)
 
 
 def _is_plain(value: Any) -> bool:

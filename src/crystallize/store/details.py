@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from crystallize.fingerprint.digest import Digest
 from crystallize.fingerprint.manifest import Part, PartTable, Piece
-from crystallize.store.codecs import pack, plain, unpack
+from crystallize.store.codecs import pack, to_json, unpack
 from crystallize.store.database import Database
 from crystallize.store.record import NewRecord
 
@@ -124,4 +124,4 @@ def _unpack_parts(packed: bytes) -> tuple[Part, ...]:
 
 
 def _to_text(provenance: Any) -> str | None:
-    return None if provenance is None else json.dumps(provenance, default=plain)
+    return None if provenance is None else to_json(provenance)

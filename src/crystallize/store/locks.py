@@ -41,7 +41,7 @@ class Locks:
     def try_lock(self, fingerprint: Digest) -> bool:
         """Takes the lock; False when anybody holds it, this object included."""
         if self._file is None:
-            self._file = _LockFile() if self._path is None else _shared_file(self._path)
+            self._file = _LockFile() if self._path is None else _use(self._path)
         if not self._file.try_lock(_offset(fingerprint)):
             return False
         self._held.add(fingerprint)
@@ -54,16 +54,20 @@ class Locks:
             self._file.unlock(_offset(fingerprint))
 
     def close(self) -> None:
-        """Frees all locks that this object holds. The file stays open for the process's other stores."""
+        """Frees all locks that this object holds. Harmless when called twice."""
         for fingerprint in tuple(self._held):
             self.unlock(fingerprint)
+        if self._file is not None:
+            _leave(self._file)
+            self._file = None
 
 
 class _LockFile:
     """The bytes that this process holds of one lock file; without a descriptor, of no file at all."""
 
     def __init__(self, descriptor: int | None = None) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
+        self.users = 0
         self._offsets: set[int] = set()
         self._guard = threading.Lock()
 
@@ -71,9 +75,9 @@ class _LockFile:
         with self._guard:
             if offset in self._offsets:
                 return False
-            if self._descriptor is not None and fcntl is not None:
+            if self.descriptor is not None and fcntl is not None:
                 try:
-                    fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
+                    fcntl.lockf(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
                 except (BlockingIOError, PermissionError):
                     return False
             self._offsets.add(offset)
@@ -82,8 +86,8 @@ class _LockFile:
     def unlock(self, offset: int) -> None:
         with self._guard:
             self._offsets.discard(offset)
-            if self._descriptor is not None and fcntl is not None:
-                fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, offset)
+            if self.descriptor is not None and fcntl is not None:
+                fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, offset)
 
 
 _open_files: dict[tuple[int, int, int], _LockFile] = {}
@@ -91,7 +95,8 @@ _open_files: dict[tuple[int, int, int], _LockFile] = {}
 _open_files_guard = threading.Lock()
 
 
-def _shared_file(path: Path) -> _LockFile:
+def _use(path: Path) -> _LockFile:
+    """The process's one lock file at `path`, open until as many have left it as use it. Raises StoreError."""
     with _open_files_guard:
         try:
             path.touch()
@@ -101,7 +106,18 @@ def _shared_file(path: Path) -> _LockFile:
                 _open_files[key] = _LockFile(os.open(path, os.O_RDWR))
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}; make the folder writable") from error
+        _open_files[key].users += 1
         return _open_files[key]
+
+
+def _leave(file: _LockFile) -> None:
+    """Closes the file when nobody in this process uses it any more."""
+    with _open_files_guard:
+        file.users -= 1
+        if file.descriptor is not None and not file.users:
+            os.close(file.descriptor)
+            for key in [key for key, other in _open_files.items() if other is file]:
+                del _open_files[key]
 
 
 def _offset(fingerprint: Digest) -> int:

@@ -57,10 +57,10 @@ def place_file(source: Path, target: Path, *, link: bool) -> None:
 
 def discard(path: Path) -> None:
     """Removes a file or a folder with all it holds; does nothing when it is absent."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
+    try:
         path.unlink(missing_ok=True)
+    except (IsADirectoryError, PermissionError):  # the latter is what macOS says of a folder
+        shutil.rmtree(path)
 
 
 def _clone(source: Path, target: Path) -> bool:

@@ -1,0 +1,76 @@
+"""What the targets of a command line mean: the graph to run, and what had to be left out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crystallize.errors import BlockedError, CrystallizeError, DefinitionError
+from crystallize.experiment.assemble import load_targets
+from crystallize.experiment.config import KEYS
+from crystallize.experiment.graph import ExperimentGraph
+from crystallize.experiment.references import Catalog
+from crystallize.experiment.yaml_lines import parse_value
+from crystallize.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A graph that is ready to run."""
+
+    graph: ExperimentGraph
+    broken: list[CrystallizeError]
+    """Of definitions that cannot be read."""
+    blocked: list[CrystallizeError]
+    """Of experiments that read those."""
+
+
+def load(targets: Sequence[str] | None, sets: Sequence[str] | None = None) -> Loaded:
+    """The experiments that `targets` mean and all they read; none: the whole project.
+
+    Parameters
+    ----------
+    sets : ``experiment.path=value`` each.
+
+    Raises DefinitionError for a target or an override that fits nothing, and for a target that is wrong itself.
+    """
+    assembled = load_targets(targets or (), Path.cwd(), parse_overrides(sets or ()))
+    graph = ExperimentGraph()
+    for experiment in assembled.experiments:
+        graph.add_experiment(experiment)
+    errors = list(assembled.left_out.values())
+    blocked = [error for error in errors if isinstance(error, BlockedError)]
+    return Loaded(graph, [error for error in errors if not isinstance(error, BlockedError)], blocked)
+
+
+def path_of(target: str) -> Path:
+    """The configuration or folder that one target means. Raises DefinitionError when nothing fits."""
+    path = Path(target)
+    return path if path.exists() else Catalog(Settings.load().root).find(target)
+
+
+def parse_overrides(sets: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Experiment → path → value. Raises DefinitionError for what is not ``experiment.path=value``."""
+    overrides: dict[str, dict[str, Any]] = {}
+    for text in sets:
+        place, equals, value = text.partition("=")
+        experiment, path = _split(place)
+        if not equals or not path:
+            raise DefinitionError(
+                f"{text!r} is not of the form experiment.path=value",
+                key="--set",
+                remedy="write for instance --set train.steps.fit.rate=0.1, or --set train.replicates=3",
+            )
+        overrides.setdefault(experiment, {})[path] = parse_value(value, f"--set {place}")
+    return overrides
+
+
+def _split(place: str) -> tuple[str, str]:
+    """The experiment, whose name may have dots, and the path in it, which begins with a key of `config.yaml`."""
+    parts = place.split(".")
+    for end in range(1, len(parts)):
+        if parts[end] in KEYS:
+            return ".".join(parts[:end]), ".".join(parts[end:])
+    return parts[0], ".".join(parts[1:])
