@@ -97,7 +97,6 @@ __all__ = [
     "Treatment",
     "UnknownNameError",
     "ValidationError",
-    "__version__",
     "data_source",
     "get_datasource",
     "hypothesis",
@@ -119,15 +118,18 @@ compat.install()
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name == "__version__":
+        value: object = _version()
+    elif name in __all__:
+        value = load(name)
+    else:
         raise AttributeError(f"module 'crystallize' has no attribute '{name}'")
-    value = _version() if name == "__version__" else load(name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return list(__all__)
+    return sorted([*__all__, "__version__"])
 
 
 def _version() -> str:

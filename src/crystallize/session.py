@@ -12,6 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from crystallize.fingerprint.digest import digest_bytes
 from crystallize.history.history import History
 from crystallize.history.watch import HistoryWatcher
 from crystallize.plan import events
@@ -64,8 +65,14 @@ class Session:
     def store(self, root: Path) -> Store:
         """The store of an artifact root, opened once. Raises StoreError when it cannot be opened."""
         if root not in self._stores:
-            self._stores[root] = Store.open(root, folder=self.settings.store, write=self._write)
+            self._stores[root] = Store.open(root, folder=self._folder_of(root), write=self._write)
         return self._stores[root]
+
+    def _folder_of(self, root: Path) -> Path | None:
+        """Where the settings put the store of `root`; each root has one of its own. None: inside the root."""
+        if self.settings.store is None:
+            return None
+        return self.settings.store / f"{root.name}-{digest_bytes(str(root).encode()).hex()[:8]}"
 
     def history(self, root: Path) -> History:
         """The history that is kept in the store of `root`."""

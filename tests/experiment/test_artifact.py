@@ -28,7 +28,7 @@ def test_a_bound_artifact_writes_through_its_writer(ctx: FrozenContext) -> None:
 
     artifact._bound_to(ctx).write({"a": 1})
 
-    assert [("x.json", b'{"a": 1}', "")] == list(ctx.artifacts)
+    assert list(ctx.artifacts) == [("x.json", b'{"a": 1}', "")]
 
 
 def test_bytes_and_text_need_no_writer_and_others_do(ctx: FrozenContext) -> None:
@@ -45,7 +45,7 @@ def test_an_unbound_artifact_writes_to_the_running_trial(ctx: FrozenContext) -> 
     Artifact("x").write(b"1")
     current_context.reset(token)
 
-    assert ["x"] == [record.name for record in ctx.artifacts]
+    assert [record.name for record in ctx.artifacts] == ["x"]
 
 
 def test_without_a_running_trial_nothing_can_be_written() -> None:
@@ -62,7 +62,7 @@ def test_a_bound_artifact_writes_from_a_thread_of_the_step(ctx: FrozenContext) -
     thread.start()
     thread.join()
 
-    assert 1 == len(ctx.artifacts)
+    assert len(ctx.artifacts) == 1
 
 
 def test_a_path_is_writable_and_becomes_the_artifact(ctx: FrozenContext) -> None:
@@ -73,8 +73,8 @@ def test_a_path_is_writable_and_becomes_the_artifact(ctx: FrozenContext) -> None
 
     (record,) = ctx.artifacts
     assert isinstance(record.data, Path)
-    assert ("model", "model") == (record.name, record.data.name)
-    assert ["weights"] == [path.name for path in record.data.iterdir()]
+    assert (record.name, record.data.name) == ("model", "model")
+    assert [path.name for path in record.data.iterdir()] == ["weights"]
 
 
 def test_a_path_lies_in_the_folder_that_the_runner_gives(ctx: FrozenContext, tmp_path: Path) -> None:
@@ -105,9 +105,9 @@ def test_fetch_loads_the_file_that_was_laid_out(ctx: FrozenContext, tmp_path: Pa
     plain, loaded = Artifact("x"), Artifact("x", loader=lambda path: json.loads(path.read_text("utf-8")))
     ctx._inputs = {id(plain): tmp_path / "x", id(loaded): tmp_path / "x"}
 
-    assert b"[1]" == plain.fetch(ctx)
-    assert [1] == loaded.fetch(ctx)
-    assert [1] == loaded._bound_to(ctx).fetch(ctx)
+    assert plain.fetch(ctx) == b"[1]"
+    assert loaded.fetch(ctx) == [1]
+    assert loaded._bound_to(ctx).fetch(ctx) == [1]
 
 
 def test_a_folder_without_a_loader_is_handed_out_as_its_path(ctx: FrozenContext, tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_gathered_values_come_as_a_list_in_order(ctx: FrozenContext, tmp_path: P
     gathered = Artifact("x").gather()
     ctx._inputs = {id(gathered): paths}
 
-    assert [b"0", b"1", b"2"] == gathered.fetch(ctx)
+    assert gathered.fetch(ctx) == [b"0", b"1", b"2"]
     with pytest.raises(RuntimeError, match="'x' has no producer"):
         gathered.fetch(standalone_context())
 
@@ -158,5 +158,5 @@ def test_an_artifact_with_lambdas_is_pickled_without_its_producer(tmp_path: Path
     ctx = standalone_context()
     ctx._inputs = {id(revived): tmp_path / "x"}
     revived._bound_to(ctx).write(b"1")
-    assert (2, None) == (revived.fetch(ctx), revived.producer)
-    assert [b"11"] == [record.data for record in ctx.artifacts]
+    assert (revived.fetch(ctx), revived.producer) == (2, None)
+    assert [record.data for record in ctx.artifacts] == [b"11"]

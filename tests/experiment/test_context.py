@@ -17,7 +17,7 @@ def test_a_key_is_set_once() -> None:
         ctx["a"] = 2
     with pytest.raises(ContextMutationError, match="'a'"):
         ctx.add("a", 1)
-    assert 1 == ctx["a"]
+    assert ctx["a"] == 1
 
 
 def test_a_missing_key_is_a_key_error_and_get_has_a_default() -> None:
@@ -26,7 +26,7 @@ def test_a_missing_key_is_a_key_error_and_get_has_a_default() -> None:
     with pytest.raises(KeyError):
         ctx["nothing"]
     assert ctx.get("nothing") is None
-    assert [1] == ctx.get("nothing", [1])
+    assert ctx.get("nothing", [1]) == [1]
 
 
 @pytest.mark.parametrize("value", [[1, 2], {"a": 1}, {1, 2}, [[1], [2]], {"a": [1]}, bytearray(b"x")])
@@ -56,8 +56,8 @@ def test_containment_iteration_and_length_work() -> None:
 
     assert "a" in ctx
     assert "c" not in ctx
-    assert ["a", "b"] == list(ctx)
-    assert 2 == len(ctx)
+    assert list(ctx) == ["a", "b"]
+    assert len(ctx) == 2
 
 
 def test_as_dict_is_read_only() -> None:
@@ -80,9 +80,7 @@ def test_as_dict_is_read_only() -> None:
         (lambda ctx: ctx._changes_since(ctx._mark()), set()),
     ],
 )
-def test_every_key_that_was_asked_for_is_known(
-    ask: Callable[[FrozenContext], object], expected: set[str]
-) -> None:
+def test_every_key_that_was_asked_for_is_known(ask: Callable[[FrozenContext], object], expected: set[str]) -> None:
     ctx = FrozenContext({"a": 1, "b": 2})
 
     ask(ctx)
@@ -96,16 +94,16 @@ def test_metrics_keep_their_values_in_order_with_their_tags() -> None:
     ctx.record("loss", 2.0, {"epoch": 1})
     ctx.metrics.add("loss", 1.0)
 
-    assert (2.0, 1.0) == ctx.metrics["loss"]
-    assert ({"epoch": 1}, {}) == ctx.metrics.get_tags("loss")
-    assert {"loss": (2.0, 1.0)} == dict(ctx.metrics.as_dict())
+    assert ctx.metrics["loss"] == (2.0, 1.0)
+    assert ctx.metrics.get_tags("loss") == ({"epoch": 1}, {})
+    assert dict(ctx.metrics.as_dict()) == {"loss": (2.0, 1.0)}
 
 
 def test_an_unknown_metric_is_empty_and_is_not_created() -> None:
     ctx = standalone_context()
 
-    assert () == ctx.metrics["typo"]
-    assert {} == dict(ctx.metrics.as_dict())
+    assert ctx.metrics["typo"] == ()
+    assert dict(ctx.metrics.as_dict()) == {}
 
 
 def test_a_metric_without_a_textual_name_is_refused() -> None:
@@ -117,16 +115,19 @@ def test_a_metric_without_a_textual_name_is_refused() -> None:
 
 def test_appends_from_several_threads_are_not_lost() -> None:
     ctx = standalone_context()
-    threads = [
-        threading.Thread(target=lambda: [ctx.record("n", 1) for _ in range(500)] and None) for _ in range(4)
-    ]
+
+    def record() -> None:
+        for _ in range(500):
+            ctx.record("n", 1)
+
+    threads = [threading.Thread(target=record) for _ in range(4)]
 
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert 2000 == len(ctx.metrics["n"])
+    assert len(ctx.metrics["n"]) == 2000
 
 
 def test_an_artifact_is_added_once_per_step() -> None:
@@ -150,7 +151,7 @@ def test_an_artifact_with_an_unsafe_name_is_refused(name: str) -> None:
         ctx.artifacts.add(name, b"")
     with pytest.raises(DefinitionError, match="artifact name"):
         ctx.artifacts.path_for(name)
-    assert 0 == len(ctx.artifacts)
+    assert len(ctx.artifacts) == 0
 
 
 def test_artifact_data_of_another_type_is_refused_with_the_remedy() -> None:
@@ -166,7 +167,7 @@ def test_the_log_can_be_cleared() -> None:
 
     ctx.artifacts.clear()
 
-    assert [] == list(ctx.artifacts)
+    assert list(ctx.artifacts) == []
 
 
 def test_rng_is_one_generator_of_the_trials_own_seed() -> None:
@@ -200,9 +201,9 @@ def test_a_fork_shares_values_and_nothing_that_was_recorded() -> None:
     child.add("c", 3)
     child["a"].append(2)
 
-    assert {"a": [1], "b": 2, "c": 3} == dict(child.as_dict())
-    assert {"a": [1], "b": 1} == dict(parent.as_dict())
-    assert () == child.metrics["m"]
+    assert dict(child.as_dict()) == {"a": [1], "b": 2, "c": 3}
+    assert dict(parent.as_dict()) == {"a": [1], "b": 1}
+    assert child.metrics["m"] == ()
 
 
 def test_a_logging_context_remembers_reads_and_shares_the_rest(caplog: pytest.LogCaptureFixture) -> None:
@@ -215,8 +216,8 @@ def test_a_logging_context_remembers_reads_and_shares_the_rest(caplog: pytest.Lo
     seen.add("c", 3)
     seen.record("m", 1)
 
-    assert {"a": 1} == seen.reads
-    assert ["Read a -> 1"] == [record.message for record in caplog.records]
+    assert seen.reads == {"a": 1}
+    assert [record.message for record in caplog.records] == ["Read a -> 1"]
     assert ctx["c"] == 3
     assert ctx.metrics is seen.metrics
     assert ctx.artifacts is seen.artifacts
@@ -227,4 +228,4 @@ def test_the_logger_is_the_one_that_was_given() -> None:
     mine = logging.getLogger("mine")
 
     assert standalone_context(logger=mine).logger is mine
-    assert "crystallize" == standalone_context().logger.name
+    assert standalone_context().logger.name == "crystallize"

@@ -36,9 +36,9 @@ def numbers(ctx: FrozenContext, count: int = 3, *, start: int = 0) -> list[int]:
 def test_parameters_come_from_defaults_and_overrides() -> None:
     source = numbers(start=5)
 
-    assert [5, 6, 7] == source.fetch(standalone_context({"count": 100}))
-    assert {"count": 3, "start": 5} == source.params
-    assert {"start": 5} == source.explicit_params
+    assert source.fetch(standalone_context({"count": 100})) == [5, 6, 7]
+    assert source.params == {"count": 3, "start": 5}
+    assert source.explicit_params == {"start": 5}
 
 
 def test_an_unknown_override_is_refused_with_the_nearest_name() -> None:
@@ -60,8 +60,8 @@ def test_a_function_without_a_context_works() -> None:
     def constant(value: int = 4) -> int:
         return value
 
-    assert 4 == constant().fetch(standalone_context())
-    assert 5 == constant(value=5).fetch(standalone_context())
+    assert constant().fetch(standalone_context()) == 4
+    assert constant(value=5).fetch(standalone_context()) == 5
 
 
 @pytest.mark.parametrize("name", ["ctx", "_", "_ctx", "context"])
@@ -89,8 +89,8 @@ def test_the_context_is_recognised_by_annotation_and_by_keyword() -> None:
 
 
 def test_the_factory_keeps_the_functions_metadata_and_the_class_its_name() -> None:
-    assert ("numbers", "Some numbers.") == (numbers.__name__, numbers.__doc__)
-    assert "NumbersSource" == type(numbers()).__name__
+    assert (numbers.__name__, numbers.__doc__) == ("numbers", "Some numbers.")
+    assert type(numbers()).__name__ == "NumbersSource"
     assert isinstance(numbers(), DataSource)
 
 
@@ -114,7 +114,7 @@ def test_a_source_is_pickled_as_factory_and_parameters() -> None:
     copy = pickle.loads(pickle.dumps(source))
 
     assert type(copy) is type(source)
-    assert [0, 1] == copy.fetch(standalone_context())
+    assert copy.fetch(standalone_context()) == [0, 1]
 
 
 def test_a_local_source_is_pickled_with_its_function() -> None:
@@ -126,8 +126,8 @@ def test_a_local_source_is_pickled_with_its_function() -> None:
 
     copy = pickle.loads(pickle.dumps(local(n=2)))
 
-    assert 12 == copy.fetch(standalone_context())
-    assert "3" == copy.version
+    assert copy.fetch(standalone_context()) == 12
+    assert copy.version == "3"
 
 
 def test_names_are_registered_once() -> None:
@@ -137,7 +137,7 @@ def test_names_are_registered_once() -> None:
     with pytest.raises(ValueError, match="already registered"):
         register_datasource("n", source)
     assert get_datasource("n") is source
-    assert ["n"] == list_datasources()
+    assert list_datasources() == ["n"]
     assert unregister_datasource("n") is source
     assert unregister_datasource("n") is None
     with pytest.raises(KeyError, match="No datasource registered"):
@@ -157,7 +157,7 @@ def test_a_decorated_source_registers_itself_when_it_needs_nothing() -> None:
     def needs(path: str) -> str:
         return path
 
-    assert ["given", "second"] == list_datasources()
+    assert list_datasources() == ["given", "second"]
 
 
 def test_loading_a_module_again_registers_its_source_again() -> None:
@@ -165,7 +165,7 @@ def test_loading_a_module_again_registers_its_source_again() -> None:
     for number in (1, 2):
         exec(text.format(number), {"data_source": data_source, "__name__": "reloaded"})
 
-    assert 2 == get_datasource("again").fetch(standalone_context())
+    assert get_datasource("again").fetch(standalone_context()) == 2
 
 
 def test_an_input_bundles_sources_by_alias_in_order() -> None:
@@ -173,7 +173,7 @@ def test_an_input_bundles_sources_by_alias_in_order() -> None:
 
     data = bundle.fetch(standalone_context())
 
-    assert [("b", [0]), ("a", [0, 1])] == list(data.items())
+    assert list(data.items()) == [("b", [0]), ("a", [0, 1])]
 
 
 def test_an_input_without_sources_is_refused() -> None:

@@ -40,7 +40,7 @@ def ctx() -> FrozenContext:
 
 
 def test_each_step_works_on_what_the_one_before_gave(ctx: FrozenContext) -> None:
-    assert 13 == pipeline(add(), add(amount=2), add_later()).run(0, ctx)
+    assert pipeline(add(), add(amount=2), add_later()).run(0, ctx) == 13
 
 
 def test_a_pipeline_without_steps_is_refused() -> None:
@@ -59,8 +59,8 @@ def test_what_is_no_step_is_refused_with_the_remedy() -> None:
 
 
 def test_metrics_beside_the_data_are_recorded(ctx: FrozenContext) -> None:
-    assert 3 == pipeline(measure(), add(), measure()).run(2, ctx)
-    assert (2, 3) == ctx.metrics["value"]
+    assert pipeline(measure(), add(), measure()).run(2, ctx) == 3
+    assert ctx.metrics["value"] == (2, 3)
 
 
 @pytest.mark.parametrize("result", [(1, 2), (1, {"a": 1}, 3), [1, {"a": 1}], {"a": 1}, None])
@@ -70,7 +70,7 @@ def test_any_other_result_is_data(result: Any, ctx: FrozenContext) -> None:
         return result
 
     assert result == pipeline(give()).run(None, ctx)
-    assert {} == dict(ctx.metrics.as_dict())
+    assert dict(ctx.metrics.as_dict()) == {}
 
 
 def test_two_dicts_are_data_and_metrics(ctx: FrozenContext) -> None:
@@ -78,8 +78,8 @@ def test_two_dicts_are_data_and_metrics(ctx: FrozenContext) -> None:
     def give(data: Any) -> Any:
         return {"x": 1}, {"m": 2}
 
-    assert {"x": 1} == pipeline(give()).run(None, ctx)
-    assert (2,) == ctx.metrics["m"]
+    assert pipeline(give()).run(None, ctx) == {"x": 1}
+    assert ctx.metrics["m"] == (2,)
 
 
 def test_the_context_names_the_running_step(ctx: FrozenContext) -> None:
@@ -91,11 +91,11 @@ def test_the_context_names_the_running_step(ctx: FrozenContext) -> None:
     def again(data: list[str], step_name: str) -> list[str]:
         return [*data, step_name]
 
-    assert ["WhoStep", "AgainStep"] == pipeline(who(), again()).run([], ctx)
+    assert pipeline(who(), again()).run([], ctx) == ["WhoStep", "AgainStep"]
 
 
 def test_what_a_step_raises_comes_with_its_name_and_cause(ctx: FrozenContext) -> None:
-    with pytest.raises(PipelineExecutionError, match="FailStep.*KeyError.*gone") as caught:
+    with pytest.raises(PipelineExecutionError, match=r"FailStep.*KeyError.*gone") as caught:
         pipeline(add(), fail()).run(0, ctx)
 
     assert isinstance(caught.value.original_exception, KeyError)
@@ -117,7 +117,10 @@ def test_setting_a_key_twice_inside_a_step_is_a_failure_of_the_step(ctx: FrozenC
 def test_a_class_step_writes_through_an_artifact_attribute(ctx: FrozenContext) -> None:
     class Save(PipelineStep):
         out = Artifact("x.txt")
-        params: dict[str, Any] = {}
+
+        @property
+        def params(self) -> dict[str, Any]:
+            return {}
 
         def __call__(self, data: bytes, ctx: FrozenContext) -> bytes:
             self.out.write(data)
@@ -125,7 +128,7 @@ def test_a_class_step_writes_through_an_artifact_attribute(ctx: FrozenContext) -
 
     Pipeline([Save()]).run(b"1", ctx)
 
-    assert [("x.txt", b"1", "Save")] == list(ctx.artifacts)
+    assert list(ctx.artifacts) == [("x.txt", b"1", "Save")]
     assert current_context.get() is None
 
 
@@ -135,7 +138,7 @@ def test_run_inside_a_running_loop_names_arun(ctx: FrozenContext) -> None:
             pipeline(add()).run(0, ctx)
         return await pipeline(add()).arun(0, ctx)
 
-    assert 1 == asyncio.run(inside())
+    assert asyncio.run(inside()) == 1
 
 
 def test_synchronous_steps_need_no_event_loop(ctx: FrozenContext) -> None:
@@ -144,7 +147,7 @@ def test_synchronous_steps_need_no_event_loop(ctx: FrozenContext) -> None:
     with pytest.raises(StopIteration) as ended:
         running.send(None)
 
-    assert 1 == ended.value.value
+    assert ended.value.value == 1
 
 
 def test_trials_that_await_at_the_same_time_write_to_their_own_context() -> None:
@@ -164,7 +167,7 @@ def test_trials_that_await_at_the_same_time_write_to_their_own_context() -> None
 
     asyncio.run(both())
 
-    assert [[b"\0"], [b"\1"]] == [[record.data for record in ctx.artifacts] for ctx in contexts]
+    assert [[record.data for record in ctx.artifacts] for ctx in contexts] == [[b"\0"], [b"\1"]]
 
 
 def test_provenance_says_what_each_step_changed() -> None:
@@ -181,13 +184,13 @@ def test_provenance_says_what_each_step_changed() -> None:
     _, records = line.run(1, ctx, return_provenance=True, verbose=True)
 
     assert records == line.get_provenance()
-    assert {
+    assert records[0]["ctx_changes"] == {
         "reads": {"gain": 5},
         "wrote": {"key": {"before": None, "after": 1}},
         "metrics": {"m": {"before": (0,), "after": (0, 5)}},
-    } == records[0]["ctx_changes"]
-    assert ("AddStep", {"amount": 2}, False) == tuple(records[1][key] for key in ("step", "params", "cache_hit"))
-    assert {"reads": {}, "wrote": {}, "metrics": {}} == records[1]["ctx_changes"]
+    }
+    assert tuple(records[1][key] for key in ("step", "params", "cache_hit")) == ("AddStep", {"amount": 2}, False)
+    assert records[1]["ctx_changes"] == {"reads": {}, "wrote": {}, "metrics": {}}
 
 
 def test_data_that_cannot_be_pickled_passes_through(ctx: FrozenContext) -> None:
@@ -197,13 +200,13 @@ def test_data_that_cannot_be_pickled_passes_through(ctx: FrozenContext) -> None:
 
     value, records = pipeline(make()).run(1, ctx, return_provenance=True)
 
-    assert 1 == value()
+    assert value() == 1
     assert records[0]["output_hash"] is None
     assert records[0]["input_hash"] is not None
 
 
 def test_the_signature_has_classes_and_parameters() -> None:
-    assert "AddStep{'amount': 2}|MeasureStep{}" == pipeline(add(amount=2), measure()).signature()
+    assert pipeline(add(amount=2), measure()).signature() == "AddStep{'amount': 2}|MeasureStep{}"
 
 
 def test_plugins_and_observer_are_called_around_each_step(ctx: FrozenContext) -> None:
@@ -223,7 +226,7 @@ def test_plugins_and_observer_are_called_around_each_step(ctx: FrozenContext) ->
     experiment = SimpleNamespace(name="e", plugins=[Watch()])
     pipeline(measure()).run(3, ctx, experiment=experiment, observer=Observer())
 
-    assert [("plugin before", "e", "MeasureStep"), ("before", "MeasureStep"), ("after", 3, (3,))] == seen
+    assert seen == [("plugin before", "e", "MeasureStep"), ("before", "MeasureStep"), ("after", 3, (3,))]
 
 
 def test_what_an_observer_raises_is_no_failure_of_the_step(ctx: FrozenContext) -> None:
@@ -241,7 +244,7 @@ def test_progress_names_each_step(ctx: FrozenContext, caplog: pytest.LogCaptureF
     with caplog.at_level(logging.INFO, logger="crystallize"):
         pipeline(add(), measure()).run(0, ctx, progress=True, rep=2, condition="high")
 
-    assert [
+    assert [record.getMessage() for record in caplog.records] == [
         "replicate 2, high: step 1 of 2, AddStep",
         "replicate 2, high: step 2 of 2, MeasureStep",
-    ] == [record.getMessage() for record in caplog.records]
+    ]

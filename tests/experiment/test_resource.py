@@ -31,12 +31,12 @@ def test_closures_of_one_function_have_resources_of_their_own() -> None:
     first, second = client_for("a"), client_for("b")
     ctx = standalone_context()
 
-    assert (["a"], ["b"]) == (first(ctx), second(ctx))
+    assert (first(ctx), second(ctx)) == (["a"], ["b"])
     assert client_for("a")(ctx) is first(ctx)
 
 
 def test_equal_values_of_different_types_are_different_closures() -> None:
-    made = [resource_factory(lambda ctx, v=value: [v])(standalone_context()) for value in (1, True, 1.0)]  # type: ignore[misc]
+    made = [resource_factory(lambda ctx, v=value: [v])(standalone_context()) for value in (1, True, 1.0)]
 
     assert [int, bool, float] == [type(value[0]) for value in made]
 
@@ -55,15 +55,15 @@ def test_equal_code_of_different_modules_is_not_shared() -> None:
     exec(text, one)
     exec(text, two)
 
-    assert ["a"] == resource_factory(one["make"])(standalone_context())
-    assert ["b"] == resource_factory(two["make"])(standalone_context())
+    assert resource_factory(one["make"])(standalone_context()) == ["a"]
+    assert resource_factory(two["make"])(standalone_context()) == ["b"]
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda resource: pickle.loads(pickle.dumps(resource))])
 def test_a_resource_travels_as_its_recipe(again: Any) -> None:
     resource = resource_factory(lambda ctx: ctx["host"], key="travel")
 
-    assert "a" == again(resource)(standalone_context({"host": "a"}))
+    assert again(resource)(standalone_context({"host": "a"})) == "a"
 
 
 def test_a_step_gets_the_resource_from_context_or_default() -> None:
@@ -79,5 +79,5 @@ def test_a_step_gets_the_resource_from_context_or_default() -> None:
     def use(data: Any, client: Any = resource, other: Any = None) -> Any:
         return client, other
 
-    assert ("client", "client") == use()(None, standalone_context({"other": resource}))
-    assert [1] == made
+    assert use()(None, standalone_context({"other": resource})) == ("client", "client")
+    assert made == [1]

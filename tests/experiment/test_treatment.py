@@ -17,8 +17,8 @@ def test_a_mapping_is_added_to_the_context() -> None:
 
     high.apply(ctx)
 
-    assert 0.1 == ctx["rate"]
-    assert {"rate": 0.1} == high.apply_map
+    assert ctx["rate"] == 0.1
+    assert high.apply_map == {"rate": 0.1}
 
 
 def test_a_function_changes_the_context() -> None:
@@ -30,8 +30,8 @@ def test_a_function_changes_the_context() -> None:
     high = treatment("high", raise_rate)
     high.apply(ctx)
 
-    assert 1 == ctx["rate"]
-    assert {} == high.apply_map
+    assert ctx["rate"] == 1
+    assert high.apply_map == {}
     assert high.definition is raise_rate
 
 
@@ -44,7 +44,7 @@ def test_the_decorator_gives_a_factory() -> None:
     ctx = standalone_context()
     high().apply(ctx)
 
-    assert ("high", "Raises.", 2) == (high().name, high.__doc__, ctx["rate"])
+    assert (high().name, high.__doc__, ctx["rate"]) == ("high", "Raises.", 2)
 
 
 def test_a_key_that_is_set_already_cannot_be_treated() -> None:
@@ -73,4 +73,4 @@ def test_treatments_can_be_copied_and_pickled(again: Any) -> None:
     again(Treatment("a", {"k": [1]})).apply(first)
     again(Treatment("b", lambda ctx: ctx.add("k", 2))).apply(second)
 
-    assert ([1], 2) == (first["k"], second["k"])
+    assert (first["k"], second["k"]) == ([1], 2)

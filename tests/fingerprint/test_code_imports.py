@@ -226,7 +226,7 @@ class FakeWorld:
             __file__=str(path), __package__=self.package, __crystallize_world__=self, __crystallize_source__=text
         )
         self.loaded[name] = module
-        exec(compile(text, str(path), "exec"), vars(module))
+        exec(compile(text, str(path), "exec", dont_inherit=True), vars(module))
         return module
 
     def find(self, name: str) -> ModuleType | None:

@@ -238,12 +238,16 @@ def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path):
     assert [row.name for row in declared("data[1].csv", tmp_path)] == ["data[1].csv"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_declared_file_that_cannot_be_read_is_not_reusable(tmp_path):
-    write(tmp_path / "secret.csv", "1").chmod(0)
+def test_a_declared_file_that_cannot_be_read_is_not_reusable(tmp_path, monkeypatch):
+    write(tmp_path / "locked.csv", "1")
 
-    with pytest.raises(NotReusableError, match="cannot be read"):
-        declared("secret.csv", tmp_path)
+    def refuse(path: Path, size_bytes: int) -> Digest:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("crystallize.fingerprint.files._hash", refuse)
+
+    with pytest.raises(NotReusableError, match=r"reads 'locked.csv': .*cannot be read \(Permission denied\)"):
+        declared("locked.csv", tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_a_preview_is_one_short_line_without_addresses_whatever_the_value(value)
 
 
 def test_a_value_that_cannot_even_be_looked_at_is_shown_by_its_type():
-    assert preview(Broken()).startswith("<Broken") or preview(Broken()) == "Broken()"
+    assert preview(Broken()) == "<Broken>"
 
 
 def test_a_users_repr_is_never_called():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import collections
 import copy
+import importlib
 import os
 import random
 import subprocess
@@ -385,11 +386,15 @@ def test_a_builtin_or_no_class_cannot_be_registered(registry, type_):
         register_encoder(type_, str)
 
 
-def test_a_project_class_that_is_called_like_one_of_the_library_is_the_projects_own():
-    impostor = type("Random", (), {"__module__": "no_such.random"})()
+def test_a_project_module_that_is_called_like_one_of_the_library_is_the_projects_own(tmp_path, monkeypatch):
+    (tmp_path / "fractions.py").write_text("class Fraction:\n    pass\n", encoding="utf-8")
+    monkeypatch.delitem(sys.modules, "fractions")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    impostor = importlib.import_module("fractions").Fraction()
+    before = encode(impostor, code_of)
     impostor.seed = 3
 
-    assert encode(impostor, code_of) != encode(type(impostor)(), code_of)
+    assert encode(impostor, code_of) != before
 
 
 def test_the_digest_is_of_the_bytes():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -25,9 +25,15 @@ PreviousSeconds = Callable[[Plan], dict[str, float]]
 
 
 class Estimate:
-    """Seconds left, from how long each job took last time; jobs never seen count like those of their experiment."""
+    """Seconds left, from how long each job took last time; jobs never seen count like those of their experiment.
 
-    def __init__(self, plan: Plan, previous: dict[str, float]) -> None:
+    Parameters
+    ----------
+    previous : label → seconds it took last time.
+    settled : labels of jobs that are settled already.
+    """
+
+    def __init__(self, plan: Plan, previous: dict[str, float], settled: Collection[str] = ()) -> None:
         self._plan = plan
         self._expected = [previous.get(job.label) for job in plan.jobs]
         self._left = [0] * len(plan.groups)
@@ -36,7 +42,8 @@ class Estimate:
         self._took = [0.0] * len(plan.groups)
         self._done = [0] * len(plan.groups)
         for job, expected in zip(plan.jobs, self._expected, strict=True):
-            self._count(job.group, expected, 1)
+            if job.label not in settled:
+                self._count(job.group, expected, 1)
 
     def settle(self, index: int, seconds: float | None) -> None:
         """Job `index` is settled; `seconds`: how long it ran, None when it did not."""
@@ -128,10 +135,7 @@ class Progress:
 
     def _start(self) -> None:
         plan = self._tally.plan
-        self._estimate = Estimate(plan, self._previous(plan))
-        indices = {job.label: job.index for job in plan.jobs} if self._tally.jobs else {}
-        for row in self._tally.jobs:
-            self._estimate.settle(indices[row.label], None)
+        self._estimate = Estimate(plan, self._previous(plan), {row.label for row in self._tally.jobs})
         self._settled_at = monotonic()
         self._display = (_Bar if sys.stderr.isatty() else _Lines)(self)
 

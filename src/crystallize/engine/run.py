@@ -263,6 +263,8 @@ class Driver:
         """Commits what is finished, frees its fingerprints, tells of it, and decides the jobs that waited for it."""
         for index, record in self._recorder.flush():
             note = self._uncommitted.pop(index)
+            if note is None and record.number == 0:
+                note = "its metrics cannot be kept"
             twins = self._claims.release(index)
             _, miss = self._questions.pop(index)
             self._lift_floor(self._plan.jobs[index])

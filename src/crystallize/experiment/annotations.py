@@ -105,9 +105,7 @@ def _look_up(node: ast.expr, fn: Callable[..., Any]) -> object:
     if not isinstance(node, ast.Name):
         return _UNKNOWN
     code = getattr(fn, "__code__", None)
-    for name, cell in zip(
-        getattr(code, "co_freevars", ()), getattr(fn, "__closure__", None) or (), strict=False
-    ):
+    for name, cell in zip(getattr(code, "co_freevars", ()), getattr(fn, "__closure__", None) or (), strict=False):
         if name == node.id:
             try:
                 return cell.cell_contents

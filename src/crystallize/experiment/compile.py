@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crystallize.errors import DefinitionError, ReplicateMismatchError, UnknownNameError
@@ -16,11 +17,12 @@ from crystallize.experiment.collect import Collected
 from crystallize.experiment.constants import BASELINE_CONDITION
 from crystallize.experiment.links import Link
 from crystallize.experiment.parts import PartMaker, Surroundings
-from crystallize.experiment.plugins import ArtifactPlugin, SeedPlugin
+from crystallize.experiment.plugins import SeedPlugin
 from crystallize.experiment.treatment import Treatment
 from crystallize.experiment.trial import Trial, TrialWork
 from crystallize.experiment.upstream import UpstreamWork
-from crystallize.experiment.view import ExperimentView
+from crystallize.experiment.view import ExperimentView, newest_version, view_folder
+from crystallize.experiment.view_rows import ViewRows
 from crystallize.fingerprint.digest import digest_of
 from crystallize.fingerprint.manifest import Part, PartTable
 from crystallize.plan.job import Group, Input, Job, Source
@@ -73,19 +75,26 @@ class Node:
     treatments: dict[str, Treatment] = field(default_factory=dict)
     """Condition → what this experiment itself applies in it."""
     replicates: int = 1
+    root: Path = Path()
+    """Its artifact root."""
     group: int = 0
     first: int = 0
     """Index of its first job; they follow replicate by replicate, condition by condition."""
     view: ExperimentView | None = None
     collected: Collected | None = None
+    work: TrialWork | None = None
 
     def job(self, condition: str, replicate: int) -> int:
         """Index of the job of one trial."""
         return self.first + replicate * len(self.conditions) + self.conditions.index(condition)
 
 
-def compile_graph(nodes: Sequence[Node], asked: Asked, session: Session, around: Surroundings) -> Plan:
-    """The plan of `nodes`, which come in topological order; fills in what a node's run looks like.
+def compile_graph(
+    nodes: Sequence[Node], asked: Asked, session: Session, around: Surroundings
+) -> tuple[Plan, list[ViewRows]]:
+    """The plan of `nodes`, which come in topological order, and the rows of their views.
+
+    Fills in what each node's run looks like.
 
     Raises UnknownNameError for a treatment that no node defines, ReplicateMismatchError for counts that cannot be
     paired, DefinitionError for what cannot be run.
@@ -94,13 +103,27 @@ def compile_graph(nodes: Sequence[Node], asked: Asked, session: Session, around:
     by_experiment = {id(node.experiment): node for node in nodes}
     _choose_conditions(nodes, by_experiment, asked)
     shared = _OwnParts()
+    rows = _view_rows(nodes, session)
     for node in nodes:
         node.replicates = _count_replicates(node, by_experiment, asked)
         node.collected = Collected(node.conditions, node.replicates)
-        _add_group(plan, node, session, asked)
+        _add_group(plan, node, rows)
         tables = _tables(node, session, around) if node.runs else {}
+        if node.work is not None:
+            node.work.uses_numpy = any(part.name == "env.numpy" for part in tables[BASELINE_CONDITION].parts)
         _add_jobs(plan, node, by_experiment, tables, shared, session, asked)
-    return plan
+    return plan, list(rows.values())
+
+
+def _view_rows(nodes: Sequence[Node], session: Session) -> dict[Path, ViewRows]:
+    """Artifact root → the rows of all views in it, read at once."""
+    folders: dict[Path, list[str]] = {}
+    for node in nodes:
+        node.root = node.experiment.artifact_root
+        if node.runs:
+            version = newest_version(node.root / node.experiment.label) if node.experiment.is_versioned else 0
+            folders.setdefault(node.root, []).append(view_folder(node.experiment.label, version))
+    return {root: ViewRows(session.store(root), listed) for root, listed in folders.items()}
 
 
 def _choose_conditions(nodes: Sequence[Node], by_experiment: Mapping[int, Node], asked: Asked) -> None:
@@ -158,31 +181,29 @@ def _count_replicates(node: Node, by_experiment: Mapping[int, Node], asked: Aske
     return replicates
 
 
-def _add_group(plan: Plan, node: Node, session: Session, asked: Asked) -> None:
-    experiment = node.experiment
-    root = experiment.artifact_root
+def _add_group(plan: Plan, node: Node, rows: Mapping[Path, ViewRows]) -> None:
+    experiment, root = node.experiment, node.root
     node.group = len(plan.groups)
     if not node.runs:
         plan.groups.append(Group(name=experiment.label, kind=KIND, work=UpstreamWork(experiment), root=root))
         return
-    artifacts = experiment.get_plugin(ArtifactPlugin)
     node.view = ExperimentView(
-        session.store(root),
+        rows[root],
         experiment.label,
         about={"id": experiment.id, "name": experiment.name},
-        versioned=artifacts is not None and artifacts.versioned,
+        versioned=experiment.is_versioned,
         conditions=node.defined,
         replicates=max(node.replicates, experiment.defined_replicates or 1),
     )
     kind, workers = experiment.executor(len(node.conditions) * node.replicates)
-    work = TrialWork(experiment, node.links, node.treatments, node.view.path)
-    plan.groups.append(Group(name=experiment.label, kind=KIND, work=work, root=root, executor=kind, workers=workers))
+    node.work = TrialWork(experiment, node.links, node.treatments, node.view.path)
+    plan.groups.append(Group(name=experiment.label, kind=KIND, work=node.work, root=root, executor=kind, workers=workers))
 
 
 def _tables(node: Node, session: Session, around: Surroundings) -> dict[str, PartTable]:
     """One table per condition: the parts of the experiment, then those of the condition."""
     experiment = node.experiment
-    store = session.store(experiment.artifact_root)
+    store = session.store(node.root)
     maker = PartMaker(around, store, store.secret_key)
     maker.add_datasource(experiment.datasource)
     maker.add_links(node.links)
@@ -259,7 +280,7 @@ def _policy(node: Node, condition: str, asked: Asked) -> Policy:
 
 
 def _latest(label: str, node: Node, session: Session) -> Policy:
-    record = session.store(node.experiment.artifact_root).last_of_label(label)
+    record = session.store(node.root).last_of_label(label)
     return Force("never recorded") if record is None else Exactly(record.number)
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import traceback
-from contextlib import suppress
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Conclusion:
         self._node = node
         self._view = node.view
         self._collected: Collected = node.collected
-        self._store = session.store(node.experiment.artifact_root)
+        self._store = session.store(node.root)
         self._asked = asked
         self._began = False
         self._hypotheses = node.experiment.hypotheses if hypotheses is None else hypotheses
@@ -188,7 +188,8 @@ class Conclusion:
                 yield f"{condition} sets {key}, which nothing reads{nearest}"
 
     def _log_failure(self, label: str, error: BaseException) -> None:
-        logger.error("%s failed: %s", label, error if isinstance(error, CrystallizeError) else repr(error))
+        text = str(error) if isinstance(error, CrystallizeError) else f"{type(error).__name__}: {error}"
+        logger.error("%s failed: %s", label, text.partition("\n")[0])
 
 
 class ContextChanges(Mapping[str, dict[int, Any]]):

@@ -51,9 +51,7 @@ class FunctionSource(DataSource):
     def __init__(self, explicit: Mapping[str, Any]) -> None:
         self.explicit_params = dict(explicit)
         defaults = self.factory.parameters.defaults
-        self.params = {
-            name: value for name, value in defaults.items() if value is not REQUIRED
-        } | self.explicit_params
+        self.params = {name: value for name, value in defaults.items() if value is not REQUIRED} | self.explicit_params
 
     @property
     def definition(self) -> Callable[..., Any]:
@@ -87,11 +85,11 @@ class SourceFactory(Factory):
         self.parameters = parameters.without(*first)
         self.made = made_class(FunctionSource, self, "Source")
 
-    def __call__(self, **overrides: Any) -> DataSource:
+    def __call__(self, **overrides: Any) -> FunctionSource:
         """A datasource with these parameters. Raises TypeError for an unknown or a missing one."""
         self.parameters.check_known(overrides)
         self.parameters.check_complete(overrides)
-        source: DataSource = self.made(overrides)
+        source: FunctionSource = self.made(overrides)
         return source
 
 

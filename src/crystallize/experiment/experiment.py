@@ -155,6 +155,12 @@ class Experiment:
         root = Path(plugin.root_dir if plugin is not None else "data")
         return root.absolute() if root.is_absolute() else (Path.cwd() / root)
 
+    @property
+    def is_versioned(self) -> bool:
+        """Whether each run that executes something is shown under a new version."""
+        plugin = self.get_plugin(ArtifactPlugin)
+        return plugin is not None and plugin.versioned
+
     def get_plugin(self, kind: type[P]) -> P | None:
         """The first plugin of a class, or None."""
         for plugin in self.plugins:

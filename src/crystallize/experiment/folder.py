@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ def load_folder(path: Path, overrides: Mapping[str, Any] | None = None) -> Defin
 
     Raises DefinitionError, or one of its kinds, at the first thing that is wrong.
     """
-    config = _Configs().resolved(read_config(path, overrides))
-    return define(config, root_of(config.path))
+    configs = _Configs()
+    config = configs.resolved(read_config(path, overrides))
+    return define(config, configs.root(config.path))
 
 
 def load_many(paths: Iterable[Path], overrides: Overrides | None = None) -> list[Definition]:
@@ -43,7 +45,7 @@ def load_many(paths: Iterable[Path], overrides: Overrides | None = None) -> list
     configs.check_overrides(found)
     for _, error in _clashes(found):
         raise error
-    return [define(config, root_of(config.path)) for config in found]
+    return [define(config, configs.root(config.path)) for config in found]
 
 
 def load_all(folder: Path, overrides: Overrides | None = None) -> tuple[list[Definition], list[DefinitionError]]:
@@ -61,7 +63,7 @@ def load_all(folder: Path, overrides: Overrides | None = None) -> tuple[list[Def
     for config in found:
         if config.path not in clashes:
             try:
-                definitions.append(define(config, root_of(config.path)))
+                definitions.append(define(config, configs.root(config.path)))
             except DefinitionError as error:
                 errors.append(error)
     return definitions, errors
@@ -96,6 +98,7 @@ class _Configs:
         self._overrides = overrides or {}
         self._read: dict[Path, ExperimentConfig] = {}
         self._catalogs: dict[Path, Catalog] = {}
+        self.root = cache(root_of)
 
     def read(self, path: Path) -> ExperimentConfig:
         """The configuration at `path`, with the overrides for its experiment."""
@@ -160,7 +163,7 @@ class _Configs:
 
     def _catalog(self, config: Path) -> Catalog:
         """What lies below the project root, or beside the experiment when it lies elsewhere."""
-        root = root_of(config)
+        root = self.root(config)
         place = root if config.is_relative_to(root) else config.parent.parent
         return self._catalogs.setdefault(place, Catalog(place))
 

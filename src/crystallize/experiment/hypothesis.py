@@ -120,10 +120,7 @@ class Hypothesis:
         Raises MissingMetricError when a metric is absent in one of the two.
         """
         groups = self._groups(baseline_metrics)
-        said = [
-            self.verifier(_chosen(baseline_metrics, group), _chosen(treatment_metrics, group))
-            for group in groups
-        ]
+        said = [self.verifier(_chosen(baseline_metrics, group), _chosen(treatment_metrics, group)) for group in groups]
         return said if _is_grouped(self.metrics) else said[0]
 
     def rank_treatments(self, results: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,9 +143,7 @@ class Hypothesis:
         return [list(cast("Sequence[str]", self.metrics))]
 
 
-def hypothesis(
-    *, verifier: Verify, metrics: Metrics = None, name: str | None = None
-) -> Callable[[Ranker], Hypothesis]:
+def hypothesis(*, verifier: Verify, metrics: Metrics = None, name: str | None = None) -> Callable[[Ranker], Hypothesis]:
     """Turn a ranker ``fn(result) -> float`` into a `Hypothesis`, called after it unless `name` is given."""
     return lambda ranker: Hypothesis(verifier, metrics, ranker, name)
 

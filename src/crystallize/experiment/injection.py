@@ -35,9 +35,7 @@ class Injection:
         self.positional = parameters.positional
         self.parameters = parameters.without(*own)
 
-    def arguments(
-        self, given: Mapping[str, Any], ctx: FrozenContext, taken: Collection[str] = ()
-    ) -> dict[str, Any]:
+    def arguments(self, given: Mapping[str, Any], ctx: FrozenContext, taken: Collection[str] = ()) -> dict[str, Any]:
         """All arguments by name, without those `taken` by position. Unbound artifacts come bound to `ctx`.
 
         Raises TypeError for a parameter that is neither given nor in the context and has no default.

@@ -25,9 +25,7 @@ class ExperimentInput(DataSource):
 
     def __init__(self, **inputs: DataSource) -> None:
         if not inputs:
-            raise DefinitionError(
-                "ExperimentInput has no inputs", remedy="give it at least one: alias=source"
-            )
+            raise DefinitionError("ExperimentInput has no inputs", remedy="give it at least one: alias=source")
         for alias, source in inputs.items():
             _check_source(alias, source)
         self.inputs: Mapping[str, DataSource] = inputs
@@ -52,9 +50,7 @@ class ExperimentInput(DataSource):
 
     def _counts(self) -> dict[str, int]:
         readers = {a: s for a, s in self.inputs.items() if isinstance(s, (Artifact, ArtifactPath))}
-        return {
-            alias: source.replicates for alias, source in readers.items() if source.replicates is not None
-        }
+        return {alias: source.replicates for alias, source in readers.items() if source.replicates is not None}
 
     def _check_replicates(self) -> None:
         counts = self._counts()

@@ -117,9 +117,7 @@ class SeedPlugin(BasePlugin):
         try:
             self.seed = operator.index(self.seed)
         except TypeError:
-            raise DefinitionTypeError(
-                f"seed {self.seed!r} is no whole number", remedy="give it an int"
-            ) from None
+            raise DefinitionTypeError(f"seed {self.seed!r} is no whole number", remedy="give it an int") from None
 
     def seed_for(self, replicate: int, base: int | None = None) -> int:
         """The seed of a replicate, counted from 0; `base` in place of the plugin's own."""
@@ -205,15 +203,12 @@ class ArtifactPlugin(BasePlugin):
     versioned: bool = False
     artifact_retention: int = 3
     big_file_threshold_mb: int = 10
-    version: int | None = field(default=None, init=False, compare=False)
+    version: int | None = field(init=False, compare=False)
     """The version that the last run was shown under; None before."""
 
     def __post_init__(self) -> None:
+        self.version = None
         if not isinstance(self.root_dir, (str, Path)):
-            raise DefinitionTypeError(
-                f"root_dir {self.root_dir!r} is no path", remedy="give it a text or a Path"
-            )
+            raise DefinitionTypeError(f"root_dir {self.root_dir!r} is no path", remedy="give it a text or a Path")
         if not str(self.root_dir):
-            raise DefinitionError(
-                "root_dir is empty", remedy="name a folder, or '.' for the working directory"
-            )
+            raise DefinitionError("root_dir is empty", remedy="name a folder, or '.' for the working directory")

@@ -97,7 +97,7 @@ class Running:
 
     def _compile(self, session: Session) -> None:
         around = Surroundings(self._settings.root, self._settings.environ)
-        self._plan = compile_graph(self.nodes, self.asked, session, around)
+        self._plan, self._view_rows = compile_graph(self.nodes, self.asked, session, around)
         self._conclusions = {
             node.group: Conclusion(node, session, self.asked, self._hypotheses.get(id(node.experiment)))
             for node in self._shown
@@ -115,12 +115,18 @@ class Running:
                 conclusion.settle(event.error)
                 if event.error is not None:
                     self._errors.append(event.error)
-        elif isinstance(event, (events.RunStarted, events.RunFinished)):
+        elif isinstance(event, events.RunFinished):
+            self._flush()
+        elif isinstance(event, events.RunStarted):
             return
         else:
             conclusion = self._conclusions.get(event.job.group)
             if conclusion is not None:
                 conclusion.note(event)
+
+    def _flush(self) -> None:
+        for rows in self._view_rows:
+            rows.flush()
 
     def _conclude(self, report: Report) -> dict[str, Result]:
         self.report = report
@@ -128,6 +134,7 @@ class Running:
         if report.interrupted:
             for conclusion in self._conclusions.values():
                 conclusion.break_off()
+            self._flush()
         results = {node.experiment.label: self._conclusions[node.group].result for node in self._shown}
         if report.would_reuse:
             self._tell_would_reuse(report, results)

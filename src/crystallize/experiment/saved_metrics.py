@@ -37,9 +37,7 @@ def load_all_metrics(
     newest: dict[str, tuple[int, Metrics]] = {}
     for number in _versions(folder):
         if number <= chosen:
-            newest.update(
-                {name: (number, metrics) for name, metrics in _saved(folder / f"v{number}").items()}
-            )
+            newest.update({name: (number, metrics) for name, metrics in _saved(folder / f"v{number}").items()})
     newest.pop(BASELINE_CONDITION, None)
     return chosen, baseline, dict(sorted(newest.items()))
 

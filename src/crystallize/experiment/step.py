@@ -126,13 +126,13 @@ class StepFactory(Factory):
         _check_takes_data(fn, self.injection)
         self.made = made_class(FunctionStep, self, "Step")
 
-    def __call__(self, **overrides: Any) -> PipelineStep:
+    def __call__(self, **overrides: Any) -> FunctionStep:
         """A step with these parameters. Raises TypeError for an unknown one.
 
         A parameter without a default may be left to the context; it is missed when the step runs.
         """
         self.injection.parameters.check_known(overrides)
-        step: PipelineStep = self.made(overrides)
+        step: FunctionStep = self.made(overrides)
         return step
 
     def _settings(self) -> dict[str, Any]:

@@ -97,7 +97,5 @@ def treatment(
 def _checked(name: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     for key in payload:
         if not isinstance(key, str):
-            raise DefinitionTypeError(
-                f"treatment '{name}': key {key!r} is no text", remedy="put it in quotes"
-            )
+            raise DefinitionTypeError(f"treatment '{name}': key {key!r} is no text", remedy="put it in quotes")
     return dict(payload)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crystallize.errors import MissingArtifactError
+from crystallize.errors import MissingArtifactError, PipelineExecutionError
+from crystallize.experiment.artifact import default_loader
 from crystallize.experiment.constants import CONDITION_KEY, REPLICATE_KEY, SEED_USED_KEY
 from crystallize.experiment.context import FrozenContext, LoggingContext, current_context
 from crystallize.experiment.links import Link
@@ -57,6 +58,8 @@ class TrialWork:
         self._treatments = treatments
         self._folder = folder
         self._shared = FrozenContext({})
+        self.uses_numpy = False
+        """Whether the experiment's code imports numpy, so that its generator is seeded before anything imports it."""
         self._set_up: list[Any] = []
 
     def begin(self) -> None:
@@ -116,6 +119,9 @@ class TrialWork:
                 return_provenance=True,
                 experiment=experiment,
             )
+        except Exception as error:
+            self._hint_at_bytes(error)
+            raise
         finally:
             current_context.reset(token)
         _hand_over(ctx, workspace)
@@ -125,12 +131,19 @@ class TrialWork:
             provenance=provenance,
         )
 
+    def _hint_at_bytes(self, error: Exception) -> None:
+        """A step that fails on bytes it did not expect most often lacks a loader upstream."""
+        raw = [link for link in self._links if link.loader is default_loader]
+        if raw and isinstance(error, PipelineExecutionError):
+            named = ", ".join(f"'{link.port}' ({link.output})" for link in raw)
+            error.add_note(f"{named} came as bytes, for want of a loader; give the output a loader that decodes it")
+
     def _context(self, task: Trial, workspace: Workspace) -> FrozenContext:
         seeds = self._experiment.get_plugin(SeedPlugin)
         values: dict[str, Any] = {REPLICATE_KEY: task.replicate, CONDITION_KEY: task.condition}
         if task.seed is not None and seeds is not None:
             values[SEED_USED_KEY] = task.seed
-            seeds.plant(task.seed)
+            seeds.plant(task.seed, numpy=self.uses_numpy)
         ctx = self._shared._fork(values)
         logging = self._experiment.get_plugin(LoggingPlugin)
         if logging is not None and logging.verbose:

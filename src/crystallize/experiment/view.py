@@ -10,17 +10,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from crystallize.experiment.collect import Collected
 from crystallize.experiment.trial import Trial
+from crystallize.experiment.view_rows import ViewRows
 from crystallize.fingerprint.digest import digest_bytes, digest_of
 from crystallize.store.codecs import plain
 from crystallize.store.record import Output, Record
 from crystallize.store.reuse import After
-from crystallize.store.store import Store
 from crystallize.store.views import View, ViewFile
 
 MARKER = ".crystallize_complete"
@@ -42,7 +43,7 @@ class ExperimentView:
 
     def __init__(
         self,
-        store: Store,
+        shared: ViewRows,
         name: str,
         *,
         about: dict[str, object],
@@ -50,27 +51,25 @@ class ExperimentView:
         conditions: Iterable[str],
         replicates: int,
     ) -> None:
-        self._store = store
+        self._shared = shared
+        self._store = shared.store
         self._name = name
         self._about = about
         self._versioned = versioned
         self._conditions = frozenset(conditions)
         self._replicates = replicates
-        self._version = max(versions_of(store.root / name), default=0) if versioned else 0
-        self._rows = store.views.of(self.folder)
+        self._version = newest_version(shared.store.root / name) if versioned else 0
+        self._set_paths()
+        self._rows = dict(shared.of(self.folder))
         self._opened: set[str] = set()
         self._laid: dict[str, dict[str, ViewFile]] = {}
         self._restored: list[str] = []
 
-    @property
-    def folder(self) -> str:
+    def _set_paths(self) -> None:
+        self.folder = view_folder(self._name, self._version)
         """The version folder, relative to the root."""
-        return f"{self._name}/v{self._version}"
-
-    @property
-    def path(self) -> Path:
+        self.path = self._store.root / self.folder
         """The version folder."""
-        return self._store.root / self._name / f"v{self._version}"
 
     @property
     def restored(self) -> list[str]:
@@ -82,8 +81,7 @@ class ExperimentView:
         row = self._rows.get(condition)
         if row is None:
             return None
-        marker_there = os.path.exists(f"{self.path}/{condition}/{MARKER}")  # noqa: PTH110  (hot: once per condition)
-        if marker_there:
+        if os.path.exists(self._marker(condition)):  # noqa: PTH110  (once per condition of every run)
             return None
         if row.after is not None:
             return After(row.after, "completion marker removed")
@@ -97,14 +95,15 @@ class ExperimentView:
             return
         if self._versioned and not self._opened and self.path.exists():
             self._version += 1
+            self._set_paths()
             self._rows = {}
         wish = self.wish(condition)
         row = self._rows.get(condition)
         if row is not None:
             after = wish.number if wish else None
-            self._put(replace(row, state="open", after=after))
+            self._put(replace(row, state="open", after=after), now=True)
         self._opened.add(condition)
-        (self.path / condition / MARKER).unlink(missing_ok=True)
+        self._take_down(condition)
 
     def place(self, task: Trial, record: Record) -> None:
         """Puts a trial's artifacts where people look for them."""
@@ -113,6 +112,9 @@ class ExperimentView:
         known = {file.path: file for file in row.files} if row is not None else {}
         for output in record.outputs:
             path = f"{self.folder}/replicate_{task.replicate}/{task.condition}/{output.step}/{output.name}"
+            file = laid.get(path)
+            if file is not None and file.digest == output.digest:
+                continue
             file = known.get(path)
             if file is not None and file.digest == output.digest and self._store.views.intact(file):
                 laid[path] = file
@@ -139,8 +141,8 @@ class ExperimentView:
         if row is not None and row.state == "complete" and row.key == key and complete and self._is_whole(row):
             return
         if row is not None and row.state == "complete":
-            self._put(replace(row, state="open"))
-            (self.path / condition / MARKER).unlink(missing_ok=True)
+            self._put(replace(row, state="open"), now=True)
+            self._take_down(condition)
         for replicate, end in collected.of(condition):
             if end.record is not None:
                 self.place(Trial(condition, replicate, None), end.record)
@@ -189,7 +191,7 @@ class ExperimentView:
 
     def _remove(self, condition: str) -> None:
         self._discard(self._rows[condition].files)
-        self._store.views.remove(self.folder, [condition])
+        self._shared.remove(self.folder, condition)
         del self._rows[condition]
 
     def _discard(self, files: Iterable[ViewFile]) -> None:
@@ -206,7 +208,7 @@ class ExperimentView:
                     break
 
     def _lay(self, output: Output, path: str) -> ViewFile:
-        stat = self._store.lay(output, self._store.root / path)
+        stat = self._store.lay(output, self._store.root / path, verify=False)
         return ViewFile(path, output.digest, output.size_bytes, stat.st_mtime_ns, output.is_tree)
 
     def _write(self, path: str, data: bytes) -> ViewFile:
@@ -224,9 +226,29 @@ class ExperimentView:
         stat = stat or os.stat(target)  # noqa: PTH116
         return ViewFile(path, digest_bytes(data), len(data), stat.st_mtime_ns, False)
 
-    def _put(self, view: View) -> None:
+    def _put(self, view: View, *, now: bool = False) -> None:
         self._rows[view.condition] = view
-        self._store.views.put([view])
+        if now:
+            self._shared.put_now(view)
+        else:
+            self._shared.put_later(view)
+
+    def _marker(self, condition: str) -> str:
+        return f"{self.path}/{condition}/{MARKER}"
+
+    def _take_down(self, condition: str) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._marker(condition))  # noqa: PTH108  (once per condition that runs)
+
+
+def view_folder(name: str, version: int) -> str:
+    """The version folder of an experiment, relative to the root."""
+    return f"{name}/v{version}"
+
+
+def newest_version(folder: Path) -> int:
+    """The highest version in an experiment's folder; 0 when there is none."""
+    return max(versions_of(folder), default=0)
 
 
 def versions_of(folder: Path) -> Iterator[int]:

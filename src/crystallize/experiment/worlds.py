@@ -49,6 +49,7 @@ class World:
         self._modules: dict[str, ModuleType] = {}
         """Dotted name below the package → module that ran to its end; the package itself is ``""``."""
         self._loading: dict[str, ModuleType] = {}
+        self._paths: dict[str, Path | None] = {}
         self._lock = threading.RLock()
         self._builtins = {**vars(builtins), "__import__": self._import}
         _make_importable(self.root, Path.cwd())
@@ -78,11 +79,9 @@ class World:
 
     def path_of(self, name: str) -> Path | None:
         """The file that `name` is loaded from; None when this folder has none, as for folders of modules."""
-        if name and not self._is_sibling(name.partition(".")[0]):
-            return None
-        stem = self._place(name)
-        candidates = [stem / "__init__.py", stem.with_name(f"{stem.name}.py")] if name else [stem / "__init__.py"]
-        return next((path for path in candidates if path.is_file()), None)
+        if name not in self._paths:
+            self._paths[name] = self._find_path(name)
+        return self._paths[name]
 
     def provides(self, name: str) -> bool:
         """Whether `name` is a module, a package or a folder of modules of this world."""
@@ -103,6 +102,13 @@ class World:
 
     def _place(self, name: str) -> Path:
         return self.folder.joinpath(*name.split(".")) if name else self.folder
+
+    def _find_path(self, name: str) -> Path | None:
+        if name and not self._is_sibling(name.partition(".")[0]):
+            return None
+        stem = self._place(name)
+        candidates = [stem / "__init__.py", stem.with_name(f"{stem.name}.py")] if name else [stem / "__init__.py"]
+        return next((path for path in candidates if path.is_file()), None)
 
     def _is_sibling(self, top: str) -> bool:
         """Whether `top` means a module of this folder: a plain folder gives way to an installed package."""

@@ -188,6 +188,7 @@ FAMILIES: dict[str, Handler] = {
     "typing._BaseGenericAlias": _alias,
     "typing._SpecialForm": _special_form,
     "typing.TypeVar": by_attributes(b"typevar:", "__name__", "__bound__", "__constraints__"),
+    "typing.Union": _alias,
     "weakref.ReferenceType": _never("a weak reference", "hold the object itself, or " + REMEDY),
 }
 """Types by top-level module and qualified name; one handler serves all subclasses."""

@@ -107,7 +107,7 @@ class _Scope:
             elif isinstance(node, ast.Nonlocal):
                 outer.update(node.names)
             elif isinstance(node, ast.Import | ast.ImportFrom):
-                self._bind_imports(node)
+                self.bind_imports(node)
             elif isinstance(node, ast.Lambda):
                 continue
             elif isinstance(node, (*_DEFINITIONS, ast.ClassDef)):
@@ -121,7 +121,7 @@ class _Scope:
             stack.extend(children(node))
         self.bound -= outer | self.globals
 
-    def _bind_imports(self, node: ast.Import | ast.ImportFrom) -> None:
+    def bind_imports(self, node: ast.Import | ast.ImportFrom) -> None:
         for name, what in imported_names(node):
             self.imports.setdefault(name, []).append(what)
 
@@ -306,7 +306,10 @@ class _Reader:
     def _import(self, node: ast.Import | ast.ImportFrom, scope: _Scope | None) -> None:
         self.reading.imports.append(node)
         if scope is not None and scope.is_class:
-            scope._bind_imports(node)
+            # what a class imports is an attribute of it, whoever reads it
+            scope.bind_imports(node)
+            for name, what in imported_names(node):
+                self.reading.uses.append(Use(name, (), (), (what,), None, False))
 
 
 def _use(node: ast.expr, scope: _Scope | None, literal: str | None, called: bool) -> Use | None:

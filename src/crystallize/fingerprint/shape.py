@@ -70,7 +70,7 @@ class Shaper:
         for use in reading.uses:
             found = context.find(use)
             self.follow(node, module, use, found)
-            if found.prefix:
+            if found.prefix and use.chain:
                 replaced[id(use.chain[found.prefix - 1])] = _MODULE
         node.reads_prose |= reading.reads_prose
         node.written.append(dump(part, replaced, node.prose))

@@ -1,0 +1,184 @@
+"""The JSON that commands print, version 1. `docs/reference/json.md` documents every field, and a test compares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from crystallize.history.history import GroupRow, JobRow, RunRow
+from crystallize.store.codecs import plain
+
+if TYPE_CHECKING:
+    from crystallize.cli.explanation import Explanation
+    from crystallize.errors import CrystallizeError
+    from crystallize.experiment.result import Result
+
+SCHEMA = 1
+
+Json = dict[str, Any]
+
+
+def run_document(
+    command: str,
+    *,
+    run: int | None,
+    strategy: str,
+    jobs: Iterable[JobRow],
+    groups: Mapping[str, GroupRow],
+    seconds: float,
+    dry_run: bool = False,
+    interrupted: bool = False,
+    undecided: int = 0,
+    experiments: Iterable[Json] | None = None,
+    left_out: Iterable[CrystallizeError] = (),
+    explanations: Iterable[Explanation] = (),
+) -> Json:
+    """What `run`, `run --dry-run`, `explain` and `show RUN` print.
+
+    Parameters
+    ----------
+    groups : experiment → its counts; their sums are the counts of the document.
+    experiments : as `experiment_entry` makes them; None: the counts of `groups` alone.
+    """
+    counts = list(groups.values())
+    return {
+        "schema": SCHEMA,
+        "command": command,
+        "dry_run": dry_run,
+        "run": run,
+        "strategy": strategy,
+        "interrupted": interrupted,
+        "ran": sum(group.ran for group in counts),
+        "reused": sum(group.reused for group in counts),
+        "failed": sum(group.failed for group in counts),
+        "blocked": sum(group.blocked for group in counts),
+        "undecided": undecided,
+        "seconds": seconds,
+        "seconds_saved": sum(group.seconds_saved for group in counts),
+        "jobs": [job_entry(job) for job in jobs],
+        "experiments": list(experiments if experiments is not None else map(experiment_entry, counts)),
+        "left_out": [str(error) for error in left_out],
+        "explanations": [explanation_entry(each) for each in explanations],
+    }
+
+
+def job_entry(job: JobRow) -> Json:
+    """One trial."""
+    return {
+        "label": job.label,
+        "state": job.state,
+        "reason": job.reason,
+        "fingerprint": None if job.fingerprint is None else bytes(job.fingerprint).hex(),
+        "record": job.record,
+        "seconds": job.seconds,
+        "error": job.error,
+    }
+
+
+def experiment_entry(counts: GroupRow, result: Result | None = None) -> Json:
+    """One experiment: its counts, and its result where there is one."""
+    entry: Json = {
+        "name": counts.name,
+        "ran": counts.ran,
+        "reused": counts.reused,
+        "failed": counts.failed,
+        "blocked": counts.blocked,
+        "seconds": counts.seconds,
+        "seconds_saved": counts.seconds_saved,
+        "metrics": {},
+        "artifacts": {},
+        "hypotheses": [],
+        "notices": [],
+        "errors": {},
+    }
+    if result is not None:
+        from crystallize.cli.summary import told
+
+        entry |= {
+            "metrics": exact(dict(result.metrics.conditions())),
+            "artifacts": exact(result.artifacts),
+            "hypotheses": [
+                {"name": each.name, "results": exact(each.results), "ranking": exact(each.ranking)}
+                for each in result.metrics.hypotheses
+            ],
+            "notices": list(result.notices),
+            "errors": {key: told(error) for key, error in result.errors.items()},
+        }
+    return entry
+
+
+def explanation_entry(explanation: Explanation) -> Json:
+    """Trials of one experiment that have one explanation."""
+    return {
+        "experiment": explanation.experiment,
+        "trials": explanation.trials,
+        "state": explanation.state,
+        "reason": explanation.reason,
+        "changes": [
+            {"name": change.name, "old": change.old, "new": change.new, "diff": change.diff}
+            for change in explanation.changes
+        ],
+        "notes": list(explanation.notes),
+    }
+
+
+def history_document(runs: Iterable[tuple[RunRow, Iterable[GroupRow]]]) -> Json:
+    """What `history` prints."""
+    return {"schema": SCHEMA, "command": "history", "runs": [run_entry(run, groups) for run, groups in runs]}
+
+
+def run_entry(run: RunRow, groups: Iterable[GroupRow]) -> Json:
+    """One run as the history has it."""
+    from datetime import UTC, datetime
+
+    counts = list(groups)
+    return {
+        "run": run.number,
+        "started": datetime.fromtimestamp(run.started, UTC).isoformat(),
+        "targets": list(run.targets),
+        "strategy": run.strategy,
+        "what": run.what,
+        "state": run.state,
+        "seconds": run.seconds,
+        "ran": sum(group.ran for group in counts),
+        "reused": sum(group.reused for group in counts),
+        "failed": sum(group.failed for group in counts),
+        "blocked": sum(group.blocked for group in counts),
+        "seconds_saved": sum(group.seconds_saved for group in counts),
+    }
+
+
+def experiment_document(
+    name: str,
+    *,
+    version: int,
+    metrics: Mapping[str, Any],
+    artifacts: Iterable[str],
+    runs: Iterable[tuple[RunRow, Iterable[GroupRow]]],
+) -> Json:
+    """What `show EXPERIMENT` prints."""
+    return {
+        "schema": SCHEMA,
+        "command": "show",
+        "experiment": name,
+        "version": version,
+        "metrics": exact(metrics),
+        "artifacts": list(artifacts),
+        "runs": [run_entry(run, groups) for run, groups in runs],
+    }
+
+
+def exact(value: Any) -> Any:
+    """`value` as JSON has it: numbers that JSON lacks become the texts ``NaN``, ``Infinity`` and ``-Infinity``."""
+    return _finite(plain(value))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    return value

@@ -1,0 +1,49 @@
+"""The rows of all views that one run touches: read together, written together.
+
+A row that says *complete* may wait for others: lost in a crash, it costs a look at the files, never a wrong result. A
+row that says *open* must be committed before anything else happens, so it takes all waiting rows with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crystallize.store.store import Store
+from crystallize.store.views import View
+
+WAITING_ROWS = 128
+
+
+class ViewRows:
+    """The rows of one store during one run."""
+
+    def __init__(self, store: Store, folders: Sequence[str]) -> None:
+        self.store = store
+        self._rows = store.views.of_many(folders)
+        self._waiting: list[View] = []
+
+    def of(self, folder: str) -> dict[str, View]:
+        """Condition → row, as the run found it."""
+        return self._rows.get(folder, {})
+
+    def put_now(self, view: View) -> None:
+        """Commits a row, and all that wait."""
+        self._waiting.append(view)
+        self.flush()
+
+    def put_later(self, view: View) -> None:
+        """Commits a row with others, at the latest when the run is over."""
+        self._waiting.append(view)
+        if len(self._waiting) >= WAITING_ROWS:
+            self.flush()
+
+    def remove(self, folder: str, condition: str) -> None:
+        """Forgets a row, now."""
+        self.flush()
+        self.store.views.remove(folder, [condition])
+
+    def flush(self) -> None:
+        """Commits what waits."""
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self.store.views.put(waiting)
