@@ -44,9 +44,8 @@ class Project:
             yield importlib.import_module(module)
         finally:
             sys.path.remove(str(root))
-            for name in set(sys.modules) - before:
-                if str(root) in str(getattr(sys.modules[name], "__file__", None) or _places(name)):
-                    del sys.modules[name]
+            for name in [name for name in set(sys.modules) - before if _lies_below(sys.modules[name], root)]:
+                del sys.modules[name]
 
     def code(self, files: Files | str, target: str = "steps:step") -> Code:
         """The code of `target` (``module:dotted name``) in a new version; a text is that of ``steps.py``."""
@@ -69,5 +68,6 @@ def codebase(root: Path) -> Codebase:
     return Codebase(root, LeftStates())
 
 
-def _places(name: str) -> object:
-    return list(getattr(sys.modules[name], "__path__", ()))
+def _lies_below(module: ModuleType, root: Path) -> bool:
+    places = [module.__file__] if getattr(module, "__file__", None) else list(getattr(module, "__path__", ()))
+    return any(Path(str(place)).is_relative_to(root) for place in places)

@@ -21,9 +21,9 @@ IMPORTS = {
     "in the function": "def step():\n    from helpers import scale\n    return scale(1)",
     "module in the function": "def step():\n    import helpers\n    return helpers.scale(1)",
     "renamed module in the function": "def step():\n    import helpers as h\n    return h.scale(1)",
-    "for a nested function": "def step():\n    import helpers\n    def inner(): return helpers.scale(1)\n    return inner()",
+    "for a nested function": "def step():\n    import helpers\n    return (lambda: helpers.scale(1))()",
     "in the class body": "class step:\n    from helpers import scale\n    def run(self): return self.scale()",
-    "in a try": "try:\n    from helpers import scale\nexcept ImportError:\n    scale = None\ndef step(): return scale(1)",
+    "in a try": "try:\n    from helpers import scale\nexcept OSError:\n    scale = None\ndef step(): return scale(1)",
     "module in a try": "try:\n    import nosuch as h\nexcept ImportError:\n    import helpers as h\n"
     "def step(): return h.scale(1)",
     "import_module": "import importlib\ndef step(): return importlib.import_module('helpers').scale(1)",
@@ -167,7 +167,9 @@ def test_submodule_of_the_name_of_a_function_gives_way_to_it(project: Project) -
     }
 
     assert not project.same(files, {**files, "pkg/scale": files["pkg/scale"].replace("1", "2", 1)})
-    assert project.same(files, {**files, "pkg/scale": files["pkg/scale"].replace("other(): return 1", "other(): return 2")})
+    assert project.same(
+        files, {**files, "pkg/scale": files["pkg/scale"].replace("other(): return 1", "other(): return 2")}
+    )
 
 
 def test_installed_packages_count_by_name_only(project: Project) -> None:
@@ -177,7 +179,10 @@ def test_installed_packages_count_by_name_only(project: Project) -> None:
 
 
 def test_packages_imported_inside_reached_functions_are_listed(project: Project) -> None:
-    files = {"steps": "from helpers import go\ndef step(): return go()", "helpers": "def go():\n    import numpy\n    return numpy.pi"}
+    files = {
+        "steps": "from helpers import go\ndef step(): return go()",
+        "helpers": "def go():\n    import numpy\n    return numpy.pi",
+    }
 
     assert project.code(files).packages == {"numpy"}
 

@@ -86,7 +86,7 @@ def test_lines_and_docstrings_added_since_import_are_no_edit(project: Project) -
 
 def test_docstring_of_a_nested_class_is_no_edit() -> None:
     plain = "def f(x):\n    class A:\n        def run(self): return x\n    return A"
-    documented = "\n\ndef f(x):\n    'doc'\n    class A:\n        'doc'\n        def run(self):\n            'doc'\n            return x\n    return A"
+    documented = "\n\n" + plain.replace("(x):", "(x):\n    'doc'").replace("class A:", "class A:\n        'doc'")
 
     assert same_code(_function(plain).__code__, _function(documented).__code__)
 
@@ -204,7 +204,10 @@ def test_what_a_job_leaves_in_a_notebook_is_no_edit() -> None:
 
 
 def test_packages_that_a_notebook_imports_are_listed() -> None:
-    cells = ["import numpy as np\nfrom yaml import safe_load\nimport json", "def step(x): return np.sum(x), safe_load(x), json"]
+    cells = [
+        "import numpy as np\nfrom yaml import safe_load\nimport json",
+        "def step(x): return np.sum(x), safe_load(x), json",
+    ]
 
     assert _notebook(*cells).code().packages == {"numpy", "yaml"}
 
@@ -250,7 +253,9 @@ def test_another_process_gives_the_same_digest(project: Project, tmp_path: Path)
         "print(Codebase(Path.cwd(), LeftStates()).digest_of(steps.step).hex())"
     )
 
-    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True, timeout=60
+    )
 
     assert done.stdout.strip() == here.hex()
 

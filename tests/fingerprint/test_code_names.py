@@ -58,7 +58,7 @@ HIDES_LIMIT = {
     "a nested definition": "def step():\n    def LIMIT(): return 1\n    return LIMIT",
     "a nested class": "def step():\n    class LIMIT: pass\n    return LIMIT",
     "an import": "def step():\n    import json as LIMIT\n    return LIMIT",
-    "a variable of the enclosing function": "def step():\n    LIMIT = 1\n    def inner(): return LIMIT\n    return inner",
+    "a variable of the enclosing function": "def step():\n    LIMIT = 1\n    return lambda: LIMIT",
     "nonlocal": "def step():\n    LIMIT = 1\n    def inner():\n        nonlocal LIMIT\n        LIMIT = 2",
     "a match capture": "def step(x):\n    match x:\n        case [LIMIT, *_]: return LIMIT",
     "a match as": "def step(x):\n    match x:\n        case int() as LIMIT: return LIMIT",

@@ -16,8 +16,8 @@ def test_value_counts_by_contents_whatever_computes_it(project: Project) -> None
     files = {"steps": "import data\nTABLE = data.load()\ndef step(): return TABLE"}
 
     assert not project.same(
-        {**files, "data": "def load(): return open(__file__).read()"},
-        {**files, "data": "def load(): return open(__file__).read()  # longer"},
+        {**files, "data": "from pathlib import Path\ndef load(): return Path(__file__).read_text()"},
+        {**files, "data": "from pathlib import Path\ndef load(): return Path(__file__).read_text()  # longer"},
     )
 
 
@@ -48,7 +48,12 @@ def test_value_that_cannot_be_told_apart_counts_by_its_statements(project: Proje
 
 
 def test_paths_under_the_project_root_count_relative_to_it(project: Project) -> None:
-    text = "from pathlib import Path\nDATA = Path(__file__).parent / 'data'\nTEXT = str(DATA)\ndef step(): return DATA, TEXT"
+    text = """
+        from pathlib import Path
+        DATA = Path(__file__).parent / "data"
+        TEXT = str(DATA)
+        def step(): return DATA, TEXT
+    """
 
     assert project.same(text, text)
 

@@ -9,9 +9,8 @@ import subprocess
 import sys
 import threading
 import weakref
-from dataclasses import make_dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from types import CellType, CodeType, FunctionType, SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -253,6 +252,17 @@ def test_an_inner_function_of_a_package_counts_with_what_it_closes_over():
     assert encode(cached_inner(1), code_of) != encode(cached_inner(2), code_of)
 
 
+def test_an_inner_function_whose_closure_is_not_filled_yet_is_encoded():
+    inner = FunctionType(closing_code(), {"__name__": "fractions"}, "inner", None, (CellType(),))
+
+    assert encode(inner, code_of) == encode(inner, code_of)
+
+
+def closing_code() -> CodeType:
+    held = 1
+    return (lambda: held).__code__
+
+
 def cached_inner(value: object) -> object:
     """`reprlib`'s wrapper: an inner function of the standard library that holds what it was given."""
     from reprlib import recursive_repr
@@ -281,7 +291,7 @@ class Handle:
         (lambda: sys.modules[__name__], "the project module"),
         (random.SystemRandom, "a random generator without a state"),
         (lambda: sys.float_info, "cannot be read"),
-        (lambda: make_dataclass("Made", ["a"])(1), "the class Made, which was made at run time"),
+        (lambda: type("Made", (), {"__module__": "fractions"})(), "the class Made, which was made at run time"),
     ],
 )
 def test_what_cannot_be_told_apart_is_not_reusable_and_named_with_its_place(make, what):

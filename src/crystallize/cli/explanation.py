@@ -8,22 +8,16 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from crystallize.cli.console import ago, duration
+from crystallize.cli.console import ago
 from crystallize.engine.foresee import Foreseen
-from crystallize.errors import PinnedRecordGone
-from crystallize.fingerprint.digest import short
 from crystallize.fingerprint.manifest import Change, Manifest, Piece
 from crystallize.history.history import JobRow
 from crystallize.store.reason import changed_pieces
 from crystallize.store.reuse import Hit, Miss
 from crystallize.store.store import Store
-
-STATES = ("ran", "reused", "undecided", "failed")
-"""What would become of a trial, in the words of a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,74 +28,78 @@ class Difference:
     """Of the definition (``steps.train``) or of the part (``param.train.lr``, ``input.rows``)."""
     old: str | None
     new: str | None
-    """Previews; None: not there. A definition that was edited has a `diff` instead."""
+    """Previews; None: not there."""
     diff: str = ""
-    """Unified, empty where there is none."""
+    """Unified, of an edited definition; empty elsewhere."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Explanation:
     """What would become of some trials of one experiment, and why."""
 
     experiment: str
-    trials: dict[str, list[int]]
-    """Condition → replicates."""
     state: str
+    """As after a run: ``ran``, ``reused``, ``failed``; or ``undecided``."""
     reason: str
     changes: tuple[Difference, ...] = ()
     notes: tuple[str, ...] = ()
     """What to know of the code beside the parts."""
-    seconds: float = field(default=0.0, compare=False)
-    """That these trials took last time."""
+    trials: dict[str, list[int]] = field(default_factory=dict)
+    """Condition → replicates."""
+    seconds: float = 0.0
+    """That these trials took last time, as far as they ever ran."""
 
-
-def job_row(foreseen: Foreseen, experiment: str) -> JobRow:
-    """One foreseen trial as a run would have it."""
-    state, reason = _state(foreseen), _reason(foreseen)
-    seconds = foreseen.previous.seconds if foreseen.previous is not None else 0.0
-    hit = foreseen.decision.record if isinstance(foreseen.decision, Hit) else None
-    fingerprint = foreseen.manifest.fingerprint if foreseen.manifest is not None else None
-    error = None if foreseen.error is None else str(foreseen.error)
-    number = None if hit is None else hit.number
-    return JobRow(
-        foreseen.job.label, experiment, state, reason, fingerprint, number, hit.seconds if hit else seconds, error
-    )
+    @property
+    def count(self) -> int:
+        """How many trials it is about."""
+        return sum(map(len, self.trials.values()))
 
 
 def explain_all(
-    foreseen: Iterable[Foreseen], name_of: Callable[[Foreseen], str], store_of: Callable[[Foreseen], Store]
+    foreseen: Iterable[Foreseen], names: Mapping[int, str], stores: Mapping[int, Store]
 ) -> list[Explanation]:
     """One explanation per experiment and cause, in the order in which they first occur.
 
     Parameters
     ----------
-    name_of : the experiment of a foreseen trial.
-    store_of : the store that its earlier records lie in.
+    names, stores : group of a job → its experiment, and the store of its earlier records.
     """
     found: dict[tuple[object, ...], Explanation] = {}
     for each in foreseen:
-        key = (name_of(each), _state(each), *_cause(each))
-        explanation = found.get(key)
-        if explanation is None:
-            explanation = found[key] = _explain(each, name_of(each), store_of(each))
+        group = each.job.group
+        key = (group, state_of(each), *_cause(each))
+        if key not in found:
+            found[key] = Explanation(
+                experiment=names[group],
+                state=state_of(each),
+                reason=_reason(each, names),
+                changes=_changes(each, stores[group]),
+                notes=each.manifest.table.notes if each.manifest is not None else (),
+            )
+        explanation = found[key]
         explanation.trials.setdefault(each.job.task.condition, []).append(each.job.task.replicate)
-        if each.previous is not None:
-            found[key] = replace(explanation, seconds=explanation.seconds + each.previous.seconds)
+        explanation.seconds += each.previous.seconds if each.previous is not None else 0.0
     return list(found.values())
 
 
-def _explain(foreseen: Foreseen, experiment: str, store: Store) -> Explanation:
-    manifest, decision = foreseen.manifest, foreseen.decision
-    changes: tuple[Difference, ...] = ()
-    if isinstance(decision, Miss) and manifest is not None:
-        changes = tuple(
-            difference for change in decision.changes for difference in _differences(change, manifest, store)
-        )
-    notes = manifest.table.notes if manifest is not None else ()
-    return Explanation(experiment, {}, _state(foreseen), _reason(foreseen), changes, notes)
+def foreseen_row(foreseen: Foreseen, names: Mapping[int, str]) -> JobRow:
+    """A foreseen trial as a run would list it; its seconds are those of last time."""
+    record = foreseen.decision.record if isinstance(foreseen.decision, Hit) else None
+    last = record or foreseen.previous
+    return JobRow(
+        label=foreseen.job.label,
+        group=names[foreseen.job.group],
+        state=state_of(foreseen),
+        reason=_reason(foreseen, names),
+        fingerprint=None if foreseen.manifest is None else foreseen.manifest.fingerprint,
+        record=None if record is None else record.number,
+        seconds=0.0 if last is None else last.seconds,
+        error=None if foreseen.error is None else str(foreseen.error),
+    )
 
 
-def _state(foreseen: Foreseen) -> str:
+def state_of(foreseen: Foreseen) -> str:
+    """What would become of a trial, in the words of a run."""
     if foreseen.error is not None:
         return "failed"
     if foreseen.decision is None:
@@ -109,27 +107,63 @@ def _state(foreseen: Foreseen) -> str:
     return "reused" if isinstance(foreseen.decision, Hit) else "ran"
 
 
-def _reason(foreseen: Foreseen) -> str:
+def _reason(foreseen: Foreseen, names: Mapping[int, str]) -> str:
     decision = foreseen.decision
-    if foreseen.error is not None:
-        return str(foreseen.error)
     if isinstance(decision, Miss):
         return decision.why
     if isinstance(decision, Hit):
-        record = decision.record
-        when = ago(record.created, time.time())
-        return f"nothing changed since run {record.run}, {when}"
-    return "" if foreseen.waits_for is None else f"waits for {foreseen.waits_for.label}"
+        return f"nothing changed since run {decision.record.run}, {ago(decision.record.created, time.time())}"
+    if foreseen.waits_for is not None:
+        return f"waits for {names[foreseen.waits_for.group]}"
+    return str(foreseen.error)
 
 
-def _cause(foreseen: Foreseen) -> tuple[object, ...]:
-    """What two trials must share to be explained together."""
+def _cause(foreseen: Foreseen) -> Iterator[object]:
+    """What two trials of an experiment must share to be explained together."""
     decision = foreseen.decision
     if isinstance(decision, Hit):
-        return (decision.record.run,)
-    if isinstance(decision, Miss):
-        changes = [(change.name, change.old and change.old.digest, change.new and change.new.digest) for change in decision.changes]
-        return decision.kind, decision.why, tuple(changes)
-    if foreseen.waits_for is not None:
-        return (foreseen.waits_for.group,)
-    return (str(foreseen.error),)
+        yield decision.record.run
+    elif isinstance(decision, Miss):
+        yield decision.why
+        for change in decision.changes:
+            yield change.name
+            if not change.name.startswith(("input.", "after.")):  # these differ from replicate to replicate
+                yield change.new and change.new.digest
+    elif foreseen.waits_for is not None:
+        yield foreseen.waits_for.group
+    else:
+        yield str(foreseen.error)
+
+
+def _changes(foreseen: Foreseen, store: Store) -> tuple[Difference, ...]:
+    if not isinstance(foreseen.decision, Miss) or foreseen.manifest is None:
+        return ()
+    manifest = foreseen.manifest
+    listed = (each for change in foreseen.decision.changes for each in _differences(change, manifest, store))
+    return tuple(dict.fromkeys(listed))
+
+
+def _differences(change: Change, manifest: Manifest, store: Store) -> Iterator[Difference]:
+    """What a changed part comes down to: the definitions behind it, where it is one of code and they are known."""
+    old = store.pieces_of(change.old.digest) if change.old is not None else []
+    new = manifest.table.pieces.get(change.new.digest, ()) if change.new is not None else ()
+    pairs = changed_pieces(old, new) if old and new else []
+    for before, after in pairs:
+        yield _piece_difference(before, after)
+    if not pairs:
+        yield Difference(
+            change.name,
+            None if change.old is None else change.old.preview,
+            None if change.new is None else change.new.preview,
+        )
+
+
+def _piece_difference(old: Piece | None, new: Piece | None) -> Difference:
+    name = (new or old or Piece("", b"", "")).name  # type: ignore[arg-type]
+    texts = [[] if piece is None else piece.text.splitlines() for piece in (old, new)]
+    diff = difflib.unified_diff(*texts, f"{name} (before)", f"{name} (now)", lineterm="")
+    return Difference(name, _first_line(old), _first_line(new), "\n".join(diff))
+
+
+def _first_line(piece: Piece | None) -> str | None:
+    return None if piece is None else piece.text.strip().partition("\n")[0]

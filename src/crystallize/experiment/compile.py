@@ -197,7 +197,9 @@ def _add_group(plan: Plan, node: Node, rows: Mapping[Path, ViewRows]) -> None:
     )
     kind, workers = experiment.executor(len(node.conditions) * node.replicates)
     node.work = TrialWork(experiment, node.links, node.treatments, node.view.path)
-    plan.groups.append(Group(name=experiment.label, kind=KIND, work=node.work, root=root, executor=kind, workers=workers))
+    plan.groups.append(
+        Group(name=experiment.label, kind=KIND, work=node.work, root=root, executor=kind, workers=workers)
+    )
 
 
 def _tables(node: Node, session: Session, around: Surroundings) -> dict[str, PartTable]:

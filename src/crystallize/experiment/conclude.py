@@ -6,7 +6,6 @@ Results are saved before anything of the user's is called again, so a failing ve
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -18,6 +17,7 @@ from crystallize.experiment.collect import Collected
 from crystallize.experiment.compile import Asked, Node
 from crystallize.experiment.hypothesis import Hypothesis
 from crystallize.experiment.result import ExperimentMetrics, HypothesisResult, Result, TreatmentMetrics
+from crystallize.experiment.user_code import user_traceback
 from crystallize.plan import events
 from crystallize.session import Session
 from crystallize.store.store import Store
@@ -221,5 +221,5 @@ def _with_traceback(error: BaseException) -> BaseException:
     """The exception with the text of its traceback beside it, as `traceback_str`."""
     if not hasattr(error, "traceback_str"):
         with suppress(AttributeError):  # an exception with slots cannot carry it
-            error.traceback_str = "".join(traceback.format_exception(error))  # type: ignore[attr-defined]
+            error.traceback_str = user_traceback(error)  # type: ignore[attr-defined]
     return error

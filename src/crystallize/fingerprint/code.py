@@ -81,7 +81,7 @@ class Codebase:
             pieces=tuple(pieces),
             packages=frozenset(place.package for place in nodes if isinstance(place, External) and place.package),
             environ=frozenset(name for node in nodes.values() for name in node.environ),
-            notes=tuple(dict.fromkeys(note for node in nodes.values() for note in node.notes)),
+            notes=tuple(dict.fromkeys(note for node in nodes.values() for note in node.remarks())),
         )
 
 

@@ -6,7 +6,7 @@ all of it, cannot be told apart. Knows no data packages.
 
 from __future__ import annotations
 
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from crystallize.fingerprint.encode_builtin import EXACT, by_attributes, index_place
@@ -79,7 +79,8 @@ def _function(encoder: Encoder, value: FunctionType) -> bytes:
         return encoder.framed(b"function:", encoder.definition(value))
     # An installed function that no name leads to: where it starts tells it apart, and what it closes over.
     code = value.__code__
-    held = dict(zip(code.co_freevars, (cell.cell_contents for cell in value.__closure__ or ()), strict=True))
+    cells = zip(code.co_freevars, value.__closure__ or (), strict=True)
+    held = {name: cell.cell_contents for name, cell in cells if cell != _EMPTY_CELL}
     parts = {
         " (its name)": f"{value.__module__}.{value.__qualname__}:{code.co_firstlineno}",
         ".__defaults__": value.__defaults__,
@@ -87,6 +88,9 @@ def _function(encoder: Encoder, value: FunctionType) -> bytes:
         " (its closure)": held,
     }
     return encoder.framed(b"inner function:", encoder.parts(parts))
+
+
+_EMPTY_CELL = CellType()
 
 
 def _method(encoder: Encoder, value: MethodType) -> bytes:

@@ -120,6 +120,11 @@ class Node:
         prose = [text.encode("utf-8", "surrogatepass") for text in self.prose] if with_prose else []
         return digest_of("node/1", self.local_digest(), *(piece.digest for piece in self.values), *prose)
 
+    def remarks(self) -> list[str]:
+        """Notes, and what counts by its statements alone because its contents cannot be told apart."""
+        unclear = [] if self.unclear is None else [f"{self.unclear.where} counts by initialiser"]
+        return [*self.notes, *unclear]
+
     def pieces(self) -> tuple[Piece, ...]:
         """The definition and its values, for people to compare; nothing for what is not shown."""
         if not self.name:

@@ -1,0 +1,34 @@
+"""What the user's code writes while it runs: its log lines are shown, its prints never spoil JSON on stdout."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+
+_OURS = str(Path(__file__).parent.parent)
+
+
+class _Handler(logging.Handler):
+    """Writes what the user's code logs, and our warnings; what failed is told by the summary instead."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one message to stderr, as it is at that moment: a progress bar may stand in for it."""
+        if record.levelno == logging.WARNING or not record.pathname.startswith(_OURS):
+            sys.stderr.write(self.format(record) + "\n")
+
+
+def quiet_logs() -> None:
+    """Lets the logger of crystallize say only what the summary does not."""
+    logger = logging.getLogger("crystallize")
+    logger.addHandler(_Handler())
+    logger.propagate = False
+
+
+@contextmanager
+def stdout_to_stderr() -> Iterator[None]:
+    """Within it, what is printed goes to stderr."""
+    with redirect_stdout(sys.stderr):
+        yield
