@@ -31,7 +31,6 @@ if TYPE_CHECKING:
         ValidationError,
     )
     from crystallize.experiment.artifact import Artifact
-    from crystallize.experiment.builder import ExperimentBuilder
     from crystallize.experiment.context import FrozenContext, standalone_context
     from crystallize.experiment.datasource import (
         DataSource,
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
         unregister_datasource,
     )
     from crystallize.experiment.execution import AsyncExecution, ParallelExecution, SerialExecution
-    from crystallize.experiment.experiment import Experiment
+    from crystallize.experiment.experiment import Experiment, ExperimentBuilder
     from crystallize.experiment.graph import ExperimentGraph
     from crystallize.experiment.hypothesis import Hypothesis, hypothesis, verifier
     from crystallize.experiment.injection import inject_from_ctx

@@ -18,8 +18,6 @@ from typer.core import TyperGroup
 from crystallize.cli import explain, graph, history, new, show
 from crystallize.cli import run as run_command
 
-KEPT = "stopped; what had finished is kept, and the same command goes on from there"
-
 
 class _InOrder(TyperGroup):
     """Lists the commands in the order in which they are needed."""
@@ -57,8 +55,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         code = get_command(app).main(list(arguments), prog_name="crystallize", standalone_mode=False)
     except (KeyboardInterrupt, Abort):
-        _tell(KEPT)
-        return 130
+        _tell(run_command.KEPT)
+        return run_command.INTERRUPTED
     except BrokenPipeError:
         _forget_stdout()
         return 1

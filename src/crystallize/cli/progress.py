@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Collection
+from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from crystallize.cli import console
 from crystallize.cli.tally import Tally
 from crystallize.plan import events
 from crystallize.plan.plan import Plan
+from crystallize.session import Session
+from crystallize.settings import Settings
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -148,6 +151,18 @@ class Progress:
         bar = ProgressBar(total=total, completed=self.settled, width=24)
         row.add_row(self._running, bar, f"{self.settled}/{total}", self.line())
         return row
+
+
+def previous_seconds(plan: Plan, settings: Settings) -> dict[str, float]:
+    """Label of a job → how long its newest record took; jobs that were never recorded are absent."""
+    labels: dict[Path, list[str]] = {}
+    for job in plan.jobs:
+        labels.setdefault(plan.groups[job.group].root, []).append(job.label)
+    previous: dict[str, float] = {}
+    with Session(settings, write=False) as session:
+        for root, listed in labels.items():
+            previous |= session.store(root).last_seconds(listed)
+    return previous
 
 
 class _Bar:

@@ -10,18 +10,17 @@ import typer
 from crystallize.cli.options import Output, OutputFormat, Targets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from crystallize.cli.schema import Json
+    from crystallize.cli.foresight import Foresight
     from crystallize.cli.tally import Tally
-    from crystallize.cli.targets import Loaded
+    from crystallize.errors import CrystallizeError
     from crystallize.experiment.result import Result
     from crystallize.experiment.running import Running
-    from crystallize.plan.events import Watcher
-    from crystallize.plan.plan import Plan
     from crystallize.settings import Settings
 
 INTERRUPTED = 130
+KEPT = "stopped; what had finished is kept, and the same command goes on from there"
 
 
 class Strategy(str, Enum):  # noqa: UP042  (typer shows the values of a `str` enum)
@@ -68,49 +67,74 @@ def run(
       crystallize run train --dry-run
       crystallize run train --treatment high_lr --replicates 3 --set train.steps.fit.rate=0.1
     """
-    from crystallize.cli.streams import quiet_logs, stdout_to_stderr
+    from crystallize.cli.foresight import Foresight
+    from crystallize.cli.progress import Progress, previous_seconds
+    from crystallize.cli.streams import only_documents, quiet_logs
+    from crystallize.cli.tally import Tally
+    from crystallize.cli.targets import load
     from crystallize.settings import Settings
 
     settings = Settings.load()
+    tally = Tally()
+    progress = Progress(tally, lambda plan: previous_seconds(plan, settings))
     quiet_logs()
-    with stdout_to_stderr(form is Output.json):
-        from crystallize.cli.targets import load
-
+    with only_documents(form is Output.json):
         loaded = load(targets, set_)
-
-        def running(watchers: Sequence[Watcher] = ()) -> Running:
-            return loaded.graph.running(
-                treatment,
-                replicates,
-                None if strategy is None else strategy.value,
-                seed=seed,
-                restore=restore,
-                watchers=watchers,
-                settings=settings,
-                default_strategy="resume",
-                what="cli",
-            )
-
-        code = _foresee(running(), loaded, settings, form) if dry_run else _run(running, loaded, settings, form)
-    raise typer.Exit(code)
-
-
-def strategy_of(running: Running) -> str:
-    """``resume``, ``rerun``, or both where experiments differ."""
-    return " and ".join(sorted({running.asked.strategy_of(node.experiment) for node in running.nodes}))
+        running = loaded.graph.running(
+            treatment,
+            replicates,
+            None if strategy is None else strategy.value,
+            seed=seed,
+            restore=restore,
+            watchers=[tally, progress],
+            settings=settings,
+            default_strategy="resume",
+            what="cli",
+        )
+        foresight = Foresight.of(running) if dry_run else None
+        with progress:
+            results = running.run() if foresight is None else {}
+    left_out = list(loaded.left_out.values())
+    if foresight is not None:
+        raise typer.Exit(_tell_foresight(foresight, settings, left_out, form))
+    raise typer.Exit(_tell_run(running, tally, results, left_out, form))
 
 
-def _foresee(running: Running, loaded: Loaded, settings: Settings, form: Output) -> int:
+def _tell_foresight(
+    foresight: Foresight, settings: Settings, left_out: Sequence[CrystallizeError], form: Output
+) -> int:
     from crystallize.cli import console, schema
-    from crystallize.cli.dry_run import count_states, print_foresight
-    from crystallize.cli.foresight import Foresight
+    from crystallize.cli.dry_run import print_foresight
     from crystallize.cli.summary import print_left_out
 
-    foresight = Foresight.of(running)
     explanations = foresight.explanations(settings)
     if form is Output.json:
-        console.print_json(schema.foresight_document("run", foresight, explanations, strategy_of(running), loaded))
+        console.print_json(schema.foresight_document("run", foresight, explanations, left_out))
     else:
-        print_foresight(console.out(), explanations, strategy_of(running))
-        print_left_out(console.err(), loaded.broken, loaded.blocked)
-    return 1 if loaded.left_out or count_states(explanations)["failed"] else 0
+        print_left_out(console.err(), left_out)
+        print_foresight(console.out(), explanations, foresight.strategy)
+    return 1 if left_out or any(each.state == "failed" for each in explanations) else 0
+
+
+def _tell_run(
+    running: Running,
+    tally: Tally,
+    results: Mapping[str, Result],
+    left_out: Sequence[CrystallizeError],
+    form: Output,
+) -> int:
+    from crystallize.cli import console, schema
+    from crystallize.cli.foresight import strategy_of
+    from crystallize.cli.summary import print_left_out, print_run
+
+    report = running.report
+    assert report is not None, "running.run() returned"
+    if form is Output.json:
+        console.print_json(schema.finished_document(report, strategy_of(running), tally.jobs, results, left_out))
+    else:
+        print_left_out(console.err(), left_out)
+        print_run(console.out(), strategy_of(running), report, tally, results, left_out)
+    if report.interrupted:
+        console.err().print(KEPT)
+        return INTERRUPTED
+    return 1 if left_out or tally.trouble or any(result.errors for result in results.values()) else 0

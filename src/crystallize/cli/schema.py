@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from crystallize.cli.tally import by_group
 from crystallize.history.history import GroupRow, JobRow, RunRow
 from crystallize.store.codecs import plain
 
 if TYPE_CHECKING:
     from crystallize.cli.explanation import Explanation
+    from crystallize.cli.foresight import Foresight
     from crystallize.errors import CrystallizeError
     from crystallize.experiment.result import Result
+    from crystallize.session import Report
 
 SCHEMA = 1
 
@@ -61,6 +64,51 @@ def run_document(
         "left_out": [str(error) for error in left_out],
         "explanations": [explanation_entry(each) for each in explanations],
     }
+
+
+def finished_document(
+    report: Report,
+    strategy: str,
+    jobs: Sequence[JobRow],
+    results: Mapping[str, Result],
+    left_out: Iterable[CrystallizeError],
+) -> Json:
+    """What `run` prints."""
+    groups = {name: GroupRow(name) for name in results} | by_group(jobs)
+    return run_document(
+        "run",
+        run=report.run,
+        strategy=strategy,
+        jobs=jobs,
+        groups=groups,
+        seconds=report.seconds,
+        interrupted=report.interrupted,
+        experiments=[experiment_entry(counts, results.get(name)) for name, counts in groups.items()],
+        left_out=left_out,
+    )
+
+
+def foresight_document(
+    command: str,
+    foresight: Foresight,
+    explanations: Iterable[Explanation],
+    left_out: Iterable[CrystallizeError],
+) -> Json:
+    """What `run --dry-run` and `explain` print: a run that has not happened."""
+    jobs = foresight.rows()
+    groups = by_group(jobs)
+    return run_document(
+        command,
+        run=None,
+        strategy=foresight.strategy,
+        jobs=jobs,
+        groups=groups,
+        seconds=sum(group.seconds for group in groups.values()),
+        dry_run=True,
+        undecided=sum(job.state == "undecided" for job in jobs),
+        left_out=left_out,
+        explanations=explanations,
+    )
 
 
 def job_entry(job: JobRow) -> Json:

@@ -28,7 +28,10 @@ def quiet_logs() -> None:
 
 
 @contextmanager
-def stdout_to_stderr() -> Iterator[None]:
-    """Within it, what is printed goes to stderr."""
+def only_documents(wanted: bool) -> Iterator[None]:
+    """While entered and `wanted`, what the user's code prints goes to stderr: stdout is for one JSON document."""
+    if not wanted:
+        yield
+        return
     with redirect_stdout(sys.stderr):
         yield

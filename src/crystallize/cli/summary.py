@@ -13,9 +13,10 @@ from crystallize.experiment.summary import describe
 from crystallize.experiment.user_code import user_traceback
 
 if TYPE_CHECKING:
-    from collections import Counter
-
     from rich.console import Console
+
+    from crystallize.cli.tally import Tally
+    from crystallize.session import Report
 
 MOST_BLOCKED = 3
 """How many reasons for blocked trials are told before the rest is counted."""
@@ -32,27 +33,39 @@ def print_results(console: Console, results: Mapping[str, Result]) -> None:
         line(console, ("note: ", "yellow"), notice)
 
 
-def print_left_out(console: Console, broken: Iterable[CrystallizeError], blocked: Iterable[CrystallizeError]) -> None:
-    """What could not be loaded, and what reads it; one line each."""
-    for error in broken:
-        traceback = getattr(error, "traceback_text", None)
-        if traceback:
-            console.print(traceback.rstrip(), soft_wrap=True)
-        line(console, ("error: ", "bold red"), str(error))
-    for error in blocked:
-        line(console, ("blocked: ", "bold yellow"), str(error))
-
-
-def print_counts(console: Console, counts: Counter[str], *, left_out: int, seconds: float, saved: float) -> None:
-    """The last line: ``ran 3, reused 37, failed 0, blocked 0 in 1.2 s (saved 4.0 s)``."""
-    parts = [f"ran {counts['ran']}", f"reused {counts['reused']}", f"failed {counts['failed']}"]
-    parts.append(f"blocked {counts['blocked']}")
+def print_run(
+    console: Console,
+    strategy: str,
+    report: Report,
+    tally: Tally,
+    results: Mapping[str, Result],
+    left_out: Sequence[CrystallizeError],
+) -> None:
+    """Everything about a finished run, ending in a line like ``ran 3, reused 37, failed 0, blocked 0 in 1.2 s``."""
+    line(console, (f"run {report.run}", "bold"), (f"  strategy {strategy}", "dim"))
+    console.print()
+    print_results(console, results)
+    counts = tally.counts
+    told = [f"{state} {counts[state]}" for state in ("ran", "reused", "failed", "blocked")]
     if counts["cancelled"]:
-        parts.append(f"stopped {counts['cancelled']}")
+        told.append(f"stopped before {counts['cancelled']}")
     if left_out:
-        parts.append(f"left out {plural(left_out, 'experiment')}")
-    style = "bold red" if counts["failed"] or counts["blocked"] or left_out else "bold green"
-    line(console, (", ".join(parts), style), f" in {duration(seconds)} (saved {duration(saved)})")
+        told.append(f"left out {plural(len(left_out), 'experiment')}")
+    is_fine = not (counts["failed"] or counts["blocked"] or counts["cancelled"] or left_out)
+    line(
+        console,
+        (", ".join(told), "bold green" if is_fine else "bold red"),
+        f" in {duration(report.seconds)} (saved {duration(tally.seconds_saved)})",
+    )
+
+
+def print_left_out(console: Console, errors: Iterable[CrystallizeError]) -> None:
+    """What could not be loaded, and what reads it; one line each, below the traceback of the user's own code."""
+    for error in errors:
+        for row in getattr(error, "traceback_text", "").splitlines():
+            line(console, row)
+        word = ("blocked: ", "bold yellow") if isinstance(error, BlockedError) else ("error: ", "bold red")
+        line(console, word, str(error))
 
 
 def print_metrics(console: Console, conditions: Iterable[tuple[str, Mapping[str, Sequence[Any]]]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from crystallize.history.history import GroupRow, JobRow
 from crystallize.plan import events
@@ -61,7 +62,7 @@ class Tally:
         self.jobs.append(JobRow(job.label, group, state, reason, fingerprint, record, seconds, told))
 
 
-def by_group(rows: list[JobRow]) -> dict[str, GroupRow]:
+def by_group(rows: Iterable[JobRow]) -> dict[str, GroupRow]:
     """Name of an experiment → its counts, from the rows of its jobs."""
     groups: dict[str, GroupRow] = {}
     for row in rows:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crystallize.errors import BlockedError, CrystallizeError, DefinitionError
+from crystallize.errors import CrystallizeError, DefinitionError
 from crystallize.experiment.assemble import load_targets
 from crystallize.experiment.config import KEYS
 from crystallize.experiment.graph import ExperimentGraph
@@ -21,10 +21,8 @@ class Loaded:
     """A graph that is ready to run."""
 
     graph: ExperimentGraph
-    broken: list[CrystallizeError]
-    """Of definitions that cannot be read."""
-    blocked: list[CrystallizeError]
-    """Of experiments that read those."""
+    left_out: dict[str, CrystallizeError]
+    """Name → why it cannot run; a BlockedError where it only reads something broken."""
 
 
 def load(targets: Sequence[str] | None, sets: Sequence[str] | None = None) -> Loaded:
@@ -40,9 +38,7 @@ def load(targets: Sequence[str] | None, sets: Sequence[str] | None = None) -> Lo
     graph = ExperimentGraph()
     for experiment in assembled.experiments:
         graph.add_experiment(experiment)
-    errors = list(assembled.left_out.values())
-    blocked = [error for error in errors if isinstance(error, BlockedError)]
-    return Loaded(graph, [error for error in errors if not isinstance(error, BlockedError)], blocked)
+    return Loaded(graph, assembled.left_out)
 
 
 def path_of(target: str) -> Path:

@@ -9,36 +9,44 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from crystallize.errors import BlockedError, CrystallizeError, DefinitionError, GraphError
+from crystallize.experiment.blueprint import Blueprint
 from crystallize.experiment.datasource import DataSource
-from crystallize.experiment.inputs import ExperimentInput
 from crystallize.experiment.definition import Definition
 from crystallize.experiment.entries import Reference
 from crystallize.experiment.execution import AsyncExecution, Execution, ParallelExecution, SerialExecution
-from crystallize.experiment.experiment import Experiment
 from crystallize.experiment.folder import Overrides, load_all, load_many
+from crystallize.experiment.inputs import ExperimentInput
 from crystallize.experiment.pipeline import Pipeline
 from crystallize.experiment.plugins import ArtifactPlugin, BasePlugin, SeedPlugin
 from crystallize.experiment.references import Catalog
 from crystallize.settings import Settings
 
+E = TypeVar("E", bound=Blueprint)
+
 
 @dataclass(frozen=True, slots=True)
-class Assembled:
+class Assembled(Generic[E]):
     """Experiments from folders."""
 
-    experiments: list[Experiment]
+    experiments: list[E]
     left_out: dict[str, CrystallizeError]
     """Name (of the folder, where the configuration cannot be read) → why it cannot run."""
 
 
-def load_experiment(path: Path) -> Experiment:
-    """The experiment at `path`, connected to those it reads. Raises DefinitionError for anything that is wrong."""
-    return assemble(load_many([path])).experiments[0]
+def load_experiment(path: Path, kind: type[E]) -> E:
+    """The experiment at `path`, of class `kind`, connected to those it reads.
+
+    Raises DefinitionError for anything that is wrong.
+    """
+    return assemble(load_many([path]), kind).experiments[0]
 
 
-def load_targets(targets: Sequence[str | Path], start: Path, overrides: Overrides | None = None) -> Assembled:
+def load_targets(
+    targets: Sequence[str | Path], start: Path, kind: type[E], overrides: Overrides | None = None
+) -> Assembled[E]:
     """The experiments that `targets` mean, and all that they read.
 
     A target is a configuration file, a folder with experiments below it, or the name of an experiment of the project
@@ -70,10 +78,10 @@ def load_targets(targets: Sequence[str | Path], start: Path, overrides: Override
             path=folders[0],
             remedy="make one with: crystallize new NAME --example",
         )
-    return assemble(definitions.values(), errors)
+    return assemble(definitions.values(), kind, errors)
 
 
-def assemble(definitions: Iterable[Definition], errors: Iterable[DefinitionError] = ()) -> Assembled:
+def assemble(definitions: Iterable[Definition], kind: type[E], errors: Iterable[DefinitionError] = ()) -> Assembled[E]:
     """Experiments of `definitions`, in the same order; those that read what is in `errors` are left out.
 
     Raises GraphError when definitions read each other in a circle.
@@ -82,7 +90,7 @@ def assemble(definitions: Iterable[Definition], errors: Iterable[DefinitionError
     left_out: dict[str, CrystallizeError] = {
         error.path.parent.name if error.path is not None else str(number): error for number, error in enumerate(errors)
     }
-    made: dict[Path, Experiment] = {}
+    made: dict[Path, E] = {}
     for path in _in_order(by_path):
         definition = by_path[path]
         lacking = [source for source in definition.references.values() if source.config not in made]
@@ -92,7 +100,7 @@ def assemble(definitions: Iterable[Definition], errors: Iterable[DefinitionError
                 f"and '{lacking[0].experiment}' cannot run"
             )
         else:
-            made[path] = _experiment(definition, _sources(definition, made))
+            made[path] = _experiment(kind, definition, _sources(definition, made))
     return Assembled([made[path] for path in by_path if path in made], left_out)
 
 
@@ -115,7 +123,7 @@ def _in_order(by_path: Mapping[Path, Definition]) -> list[Path]:
         ) from None
 
 
-def _sources(definition: Definition, made: Mapping[Path, Experiment]) -> dict[str, DataSource]:
+def _sources(definition: Definition, made: Mapping[Path, Blueprint]) -> dict[str, DataSource]:
     """Alias → source, references resolved to the artifacts of the experiments they mean."""
     sources: dict[str, DataSource] = {}
     for alias, source in definition.datasource.items():
@@ -128,7 +136,7 @@ def _sources(definition: Definition, made: Mapping[Path, Experiment]) -> dict[st
     return sources
 
 
-def _experiment(definition: Definition, sources: dict[str, DataSource]) -> Experiment:
+def _experiment(kind: type[E], definition: Definition, sources: dict[str, DataSource]) -> E:
     settings = Settings.load(definition.root)
     plugins: list[BasePlugin] = [
         ArtifactPlugin(
@@ -142,7 +150,7 @@ def _experiment(definition: Definition, sources: dict[str, DataSource]) -> Exper
     execution = _execution(definition)
     if execution is not None:
         plugins.append(execution)
-    experiment = Experiment(
+    experiment = kind(
         datasource=next(iter(sources.values())) if definition.bare else ExperimentInput(**sources),
         pipeline=Pipeline(definition.steps),
         plugins=plugins,

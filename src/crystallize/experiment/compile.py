@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from crystallize.errors import DefinitionError, ReplicateMismatchError, UnknownNameError
+from crystallize.experiment.blueprint import Blueprint
 from crystallize.experiment.collect import Collected
 from crystallize.experiment.constants import BASELINE_CONDITION
 from crystallize.experiment.links import Link
@@ -29,9 +29,6 @@ from crystallize.plan.job import Group, Input, Job, Source
 from crystallize.plan.plan import Plan
 from crystallize.session import Session
 from crystallize.store.reuse import Exactly, Force, Policy, Use
-
-if TYPE_CHECKING:
-    from crystallize.experiment.experiment import Experiment
 
 KIND = "trial/1"
 
@@ -53,7 +50,7 @@ class Asked:
     restore: bool = False
     """Missing markers are losses, not wishes: they are put back."""
 
-    def strategy_of(self, experiment: Experiment) -> str:
+    def strategy_of(self, experiment: Blueprint) -> str:
         """``resume`` or ``rerun``."""
         return self.strategy or experiment.defined_strategy or self.default_strategy
 
@@ -62,9 +59,9 @@ class Asked:
 class Node:
     """One experiment in one run."""
 
-    experiment: Experiment
+    experiment: Blueprint
     links: list[Link]
-    after: list[Experiment]
+    after: list[Blueprint]
     """Experiments whose artifacts count as a whole."""
     runs: bool = True
     """False: an upstream of the run that is only read, as it was recorded last."""
@@ -286,7 +283,7 @@ def _latest(label: str, node: Node, session: Session) -> Policy:
     return Force("never recorded") if record is None else Exactly(record.number)
 
 
-def _seed(experiment: Experiment, replicate: int, asked: Asked) -> int | None:
+def _seed(experiment: Blueprint, replicate: int, asked: Asked) -> int | None:
     seeds = experiment.get_plugin(SeedPlugin)
     return None if seeds is None else seeds.seed_for(replicate, base=asked.seed)
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from crystallize.errors import CrystallizeError, GraphError
+from crystallize.experiment.blueprint import checked_replicates, chosen_strategy
 from crystallize.experiment.compile import Asked, Node
-from crystallize.experiment.experiment import Experiment, checked_replicates
+from crystallize.experiment.experiment import Experiment
 from crystallize.experiment.folder import Overrides
 from crystallize.experiment.links import links_of
 from crystallize.experiment.result import ExperimentMetrics, Result, TreatmentMetrics
-from crystallize.experiment.running import Running, chosen_strategy
+from crystallize.experiment.running import Running
 from crystallize.experiment.treatment import Treatment
 from crystallize.plan import events
 from crystallize.settings import Settings
@@ -94,7 +95,7 @@ class ExperimentGraph:
         """
         from crystallize.experiment.assemble import load_targets
 
-        assembled = load_targets(targets, Path.cwd(), overrides)
+        assembled = load_targets(targets, Path.cwd(), Experiment, overrides)
         graph = cls()
         for experiment in assembled.experiments:
             graph.add_experiment(experiment)

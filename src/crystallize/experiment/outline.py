@@ -105,9 +105,7 @@ def outline_of_path(path: Path) -> tuple[Outline, list[DefinitionError]]:
     return _ordered(nodes, edges), faults
 
 
-def outline_of_experiments(
-    experiments: Mapping[str, Experiment], upstreams: Mapping[str, Sequence[str]]
-) -> Outline:
+def outline_of_experiments(experiments: Mapping[str, Experiment], upstreams: Mapping[str, Sequence[str]]) -> Outline:
     """Experiments in memory; `upstreams`: name → names of what it reads or waits for."""
     edges = []
     for name, experiment in experiments.items():
@@ -133,8 +131,7 @@ def outline_of_experiments(
 def with_outcomes(outline: Outline, results: Mapping[str, Result]) -> Outline:
     """`outline` with how each experiment ended that `results` has."""
     nodes = (
-        replace(node, outcome=_outcome(results[node.name])) if node.name in results else node
-        for node in outline.nodes
+        replace(node, outcome=_outcome(results[node.name])) if node.name in results else node for node in outline.nodes
     )
     return replace(outline, nodes=tuple(nodes))
 

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from crystallize.errors import DefinitionError
 from crystallize.experiment.compile import Asked, Node, compile_graph
 from crystallize.experiment.conclude import Conclusion
 from crystallize.experiment.parts import Surroundings
@@ -23,15 +22,6 @@ from crystallize.settings import Settings
 
 if TYPE_CHECKING:
     from crystallize.engine.foresee import Foreseen
-
-STRATEGIES = ("resume", "rerun")
-
-
-def chosen_strategy(strategy: str) -> str:
-    """`strategy` itself. Raises DefinitionError (a ValueError) for anything but ``resume`` and ``rerun``."""
-    if strategy not in STRATEGIES:
-        raise DefinitionError(f"there is no strategy '{strategy}'", key="strategy", remedy="use 'resume' or 'rerun'")
-    return strategy
 
 
 class Running:
@@ -96,6 +86,7 @@ class Running:
         return results[self._shown[-1].experiment.label]
 
     def _compile(self, session: Session) -> None:
+        LEFT.begin()
         around = Surroundings(self._settings.root, self._settings.environ)
         self._plan, self._view_rows = compile_graph(self.nodes, self.asked, session, around)
         self._conclusions = {

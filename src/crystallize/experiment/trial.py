@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crystallize.errors import MissingArtifactError, PipelineExecutionError
 from crystallize.experiment.artifact import default_loader
+from crystallize.experiment.blueprint import Blueprint
 from crystallize.experiment.constants import CONDITION_KEY, REPLICATE_KEY, SEED_USED_KEY
 from crystallize.experiment.context import FrozenContext, LoggingContext, current_context
 from crystallize.experiment.links import Link
@@ -21,9 +22,6 @@ from crystallize.experiment.treatment import Treatment
 from crystallize.plan.job import Outcome, Source
 from crystallize.plan.workspace import Workspace
 from crystallize.store.record import Output
-
-if TYPE_CHECKING:
-    from crystallize.experiment.experiment import Experiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class TrialWork:
 
     def __init__(
         self,
-        experiment: Experiment,
+        experiment: Blueprint,
         links: list[Link],
         treatments: Mapping[str, Treatment],
         folder: Path,

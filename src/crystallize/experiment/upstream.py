@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crystallize.errors import MissingArtifactError
+from crystallize.experiment.blueprint import Blueprint
 from crystallize.plan.job import Outcome, Source
 from crystallize.plan.workspace import Workspace
 from crystallize.store.record import Output
-
-if TYPE_CHECKING:
-    from crystallize.experiment.experiment import Experiment
 
 
 class UpstreamWork:
     """The work of an experiment that is not part of the run: running it is an error."""
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Blueprint) -> None:
         self._experiment = experiment
 
     def begin(self) -> None:

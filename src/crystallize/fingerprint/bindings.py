@@ -54,16 +54,22 @@ class Binding:
         """Whether a statement of that kind is among them."""
         return any(statement.kind == kind for statement in self.statements)
 
+    def definitions(self) -> list[ast.stmt]:
+        """The `def` and `class` statements of the name."""
+        return [s.node for s in self.statements if s.kind == "define" and s.node is not None]
+
 
 class Bindings:
     """The names of one module."""
 
-    __slots__ = ("loose", "names", "stars")
+    __slots__ = ("imports", "loose", "names", "stars")
 
     def __init__(self, tree: ast.Module, text: str) -> None:
         collector = _Collector(walrus=":=" in text, declares_globals="global " in text)
         collector.block(tree.body, ())
         self.names: dict[str, Binding] = collector.names
+        self.imports: list[ast.stmt] = collector.imports
+        """Its import statements."""
         self.stars: list[Import] = collector.stars
         """Its ``from … import *``."""
         self.loose: list[Statement] = collector.loose
@@ -73,6 +79,7 @@ class Bindings:
 class _Collector:
     def __init__(self, *, walrus: bool, declares_globals: bool) -> None:
         self.names: dict[str, Binding] = {}
+        self.imports: list[ast.stmt] = []
         self.stars: list[Import] = []
         self.loose: list[Statement] = []
         self._walrus = walrus
@@ -143,6 +150,7 @@ class _Collector:
                     self._bind(name, Statement("assign", node, heads))
 
     def _import(self, node: ast.Import | ast.ImportFrom, heads: tuple[Head, ...]) -> None:
+        self.imports.append(node)
         for name, what in imported_names(node):
             if name == "*":
                 self.stars.append(what)
@@ -181,7 +189,7 @@ class _Collector:
 
     def _bind(self, name: str, statement: Statement) -> None:
         statements = self.names.setdefault(name, Binding()).statements
-        if not any(known.node is statement.node and known.node is not None for known in statements[-1:]):
+        if statement.node is None or not statements or statements[-1].node is not statement.node:
             statements.append(statement)
 
 

@@ -40,7 +40,7 @@ class Shaper:
             if statement.kind == "import":
                 node.written.append("(import)")
             if statement.node is not None:
-                self.syntax(node, module, statement.node)
+                self.syntax(node, module, statement.node, walrus=module.source.has_walrus)
                 node.lines.append(module.source.segment(statement.node))
             else:
                 head = statement.heads[-1]
@@ -55,6 +55,7 @@ class Shaper:
         *,
         hidden: Collection[str] = (),
         local_modules: Mapping[str, Module | Outside] | None = None,
+        walrus: bool = True,
     ) -> None:
         """Writes one piece of syntax and follows what it reads.
 
@@ -62,9 +63,10 @@ class Shaper:
         ----------
         hidden : names that a closure gives it: they are not the module's.
         local_modules : those of them that stand for modules.
+        walrus : False where the text it comes from has no `:=`.
         """
         context = _Context(self._resolver, module, hidden, local_modules or {})
-        reading = read([part], lambda use: context.find(use).is_ours)
+        reading = read(part, lambda use: context.find(use).is_ours, walrus=walrus)
         replaced = {id(decorator): "" for decorator in reading.dropped}
         replaced.update(self._imports(module, reading))
         for use in reading.uses:

@@ -41,6 +41,11 @@ class Source:
         """Its names."""
         return Bindings(self.tree, self.text)
 
+    @property
+    def has_walrus(self) -> bool:
+        """Whether expressions may bind names."""
+        return ":=" in self.text
+
     def segment(self, node: ast.AST) -> str:
         """The lines of a definition or statement, decorators included."""
         first, last = _first_line(node), getattr(node, "end_lineno", None)
@@ -48,11 +53,11 @@ class Source:
 
     def has(self, code: CodeType) -> bool:
         """Whether compiling the text gives this code object."""
-        return any(same_code(code, known) for known in self._codes.get(code.co_qualname, ()))
+        return bool(self._same(code))
 
     def definition(self, code: CodeType) -> Definition | None:
         """The function or lambda that compiles to `code`; of several, the one that stands where `code` does."""
-        same = [known for known in self._codes.get(code.co_qualname, ()) if same_code(code, known)]
+        same = self._same(code)
         if not same:
             return None
         nodes = self._definitions.get(code.co_qualname, [])
@@ -80,19 +85,34 @@ class Source:
     def _lines(self) -> list[str]:
         return self.text.split("\n")
 
+    def _same(self, code: CodeType) -> list[CodeType]:
+        """The code objects of the text that do the same as `code`, in the order of the text.
+
+        First only the statements that define the name are compiled, since all of a module costs ten times as much.
+        """
+        head = code.co_qualname.partition(".")[0]
+        for part in (head, ""):
+            same = [known for known in self._compiled(part).get(code.co_qualname, ()) if same_code(known, code)]
+            if same:
+                return same
+        return []
+
+    def _compiled(self, name: str) -> dict[str, list[CodeType]]:
+        """Qualified name → code objects, of what defines `name`; of the whole text when it is empty."""
+        if name not in self._codes:
+            tree = self.tree
+            if name:
+                binding = self.bindings.names.get(name)
+                defined = [] if binding is None else binding.definitions()
+                # a call of `x.f()` compiles to other instructions where the module imports `x`
+                tree = ast.Module([*self.bindings.imports, *defined], type_ignores=[])
+            self._codes[name] = _compile(tree)
+        return self._codes[name]
+
     @cached_property
-    def _codes(self) -> dict[str, list[CodeType]]:
-        """Qualified name → code objects, in the order of the text."""
-        found: dict[str, list[CodeType]] = {}
-        if self._parsed is not None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                try:
-                    module = compile(self.text, "<source>", "exec", dont_inherit=True)
-                except (SyntaxError, ValueError):
-                    return found  # parses but does not compile: `return` outside a function
-            _collect_codes(module, found)
-        return found
+    def _codes(self) -> dict[str, dict[str, list[CodeType]]]:
+        """What `_compiled` has compiled."""
+        return {}
 
     @cached_property
     def _definitions(self) -> dict[str, list[Definition]]:
@@ -101,6 +121,18 @@ class Source:
         for qualname, node in _definitions_below(self.tree, ""):
             found.setdefault(qualname, []).append(node)
         return found
+
+
+def _compile(tree: ast.Module) -> dict[str, list[CodeType]]:
+    """Qualified name → code objects below a tree; nothing where it does not compile: `return` outside a function."""
+    found: dict[str, list[CodeType]] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            _collect_codes(compile(tree, "<source>", "exec", dont_inherit=True), found)
+        except (SyntaxError, ValueError):
+            return {}
+    return found
 
 
 def _collect_codes(code: CodeType, found: dict[str, list[CodeType]]) -> None:

@@ -1,0 +1,52 @@
+"""What the project's store remembers of earlier runs and results, opened for reading. Loads none of the user's code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from crystallize.errors import UnknownNameError
+from crystallize.experiment.names import nearest
+from crystallize.history.history import GroupRow, History, RunRow
+from crystallize.session import Session
+from crystallize.settings import Settings
+
+
+class Archive:
+    """The history of one artifact root, and the folders of results in it."""
+
+    def __init__(self, root: Path, history: History) -> None:
+        self.root = root
+        """The artifact root."""
+        self.history = history
+
+    def runs(self, experiment: str | None, limit: int) -> list[tuple[RunRow, list[GroupRow]]]:
+        """The last runs with their counts, newest first; those of one experiment, when given, with its counts."""
+        return [(run, self.groups(run.number, experiment)) for run in self.history.runs(experiment, limit)]
+
+    def groups(self, run: int, experiment: str | None = None) -> list[GroupRow]:
+        """The counts of a run by experiment; of one of them, when given."""
+        return [group for group in self.history.groups(run) if experiment in (None, group.name)]
+
+    def names(self) -> list[str]:
+        """The experiments that have results here."""
+        if not self.root.is_dir():
+            return []
+        return sorted(path.name for path in self.root.iterdir() if path.is_dir() and path.name[0] != ".")
+
+    def check_known(self, experiment: str) -> None:
+        """Raises UnknownNameError when the experiment neither ran nor has results."""
+        if experiment not in self.names() and not self.history.runs(experiment, 1):
+            raise UnknownNameError(
+                f"there are no results of '{experiment}'", path=self.root, remedy=nearest(experiment, self.names())
+            )
+
+
+@contextmanager
+def open_archive() -> Iterator[Archive]:
+    """The archive of the project around the working directory. Nothing is created."""
+    settings = Settings.load()
+    root = settings.root / settings.artifact_root
+    with Session(settings, write=False) as session:
+        yield Archive(root, session.history(root))

@@ -1,0 +1,102 @@
+"""`crystallize explain`: why each trial would run or be reused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crystallize.cli.options import Output, OutputFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from crystallize.cli.explanation import Difference, Explanation
+    from crystallize.cli.foresight import Foresight
+
+
+def explain(
+    target: Annotated[str, typer.Argument(help="A config.yaml, a folder, or the name of an experiment.")],
+    condition: Annotated[
+        str | None, typer.Option(metavar="C", help="Only this condition: baseline or a treatment.")
+    ] = None,
+    replicate: Annotated[int | None, typer.Option(min=0, metavar="R", help="Only this replicate, from 0.")] = None,
+    form: OutputFormat = Output.text,
+) -> None:
+    """Say why each trial of TARGET, and of what it reads, would run or be reused.
+
+    Code that changed is shown as a diff, parameters as old and new, inputs by the file that they are. Nothing runs and
+    nothing is written.
+
+    \b
+    Examples:
+      crystallize explain train
+      crystallize explain train --condition high_lr --replicate 3
+    """
+    from crystallize.cli import console, schema
+    from crystallize.cli.foresight import Foresight
+    from crystallize.cli.streams import only_documents, quiet_logs
+    from crystallize.cli.summary import print_left_out
+    from crystallize.cli.targets import load
+    from crystallize.settings import Settings
+
+    settings = Settings.load()
+    quiet_logs()
+    with only_documents(form is Output.json):
+        loaded = load([target])
+        running = loaded.graph.running(settings=settings, default_strategy="resume", what="cli")
+        foresight = Foresight.of(running).only(condition, replicate)
+    explanations = foresight.explanations(settings)
+    left_out = list(loaded.left_out.values())
+    if form is Output.json:
+        console.print_json(schema.foresight_document("explain", foresight, explanations, left_out))
+    else:
+        print_left_out(console.err(), left_out)
+        print_explanations(console.out(), explanations)
+    raise typer.Exit(1 if left_out else 0)
+
+
+def print_explanations(console: Console, explanations: Sequence[Explanation]) -> None:
+    """One section per experiment; in it each cause once, with the trials that it concerns."""
+    from itertools import groupby
+
+    from crystallize.cli.console import line
+
+    for experiment, group in groupby(explanations, key=lambda each: each.experiment):
+        alike = list(group)
+        line(console, (experiment, "bold"))
+        for each in alike:
+            _print_explanation(console, each)
+        for note in dict.fromkeys(note for each in alike for note in each.notes):
+            line(console, ("  note: ", "dim"), (note, "dim"))
+        console.print()
+
+
+def _print_explanation(console: Console, explanation: Explanation) -> None:
+    from crystallize.cli.console import line, ranges
+    from crystallize.cli.dry_run import reason_parts
+
+    line(console, "  ", *reason_parts(explanation))
+    if explanation.state != "reused":
+        by_replicates: dict[str, list[str]] = {}
+        for condition, replicates in explanation.trials.items():
+            by_replicates.setdefault(ranges(replicates), []).append(condition)
+        for replicates_told, conditions in by_replicates.items():
+            line(console, (f"    {', '.join(conditions)} · replicates {replicates_told}", "dim"))
+    for change in explanation.changes:
+        _print_difference(console, change)
+
+
+def _print_difference(console: Console, change: Difference) -> None:
+    from crystallize.cli.console import line
+
+    if not change.diff:
+        told = [text if text is not None else "(nothing)" for text in (change.old, change.new)]
+        line(console, f"    {change.name}: ", (told[0], "red"), " → ", (told[1], "green"))
+        return
+    line(console, "    ", (change.name, "bold"))
+    for row in change.diff.splitlines():
+        style = {"+": "green", "-": "red", "@": "cyan"}.get(row[:1], "")
+        line(console, "      ", (row, style))

@@ -1,0 +1,55 @@
+"""`crystallize graph`: draws which experiment reads what of which."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Form(str, Enum):  # noqa: UP042  (typer shows the values of a `str` enum)
+    """How a graph is drawn."""
+
+    text = "text"
+    mermaid = "mermaid"
+    dot = "dot"
+    svg = "svg"
+    png = "png"
+
+
+def graph(
+    target: Annotated[str, typer.Argument(help="A config.yaml, a folder, or the name of an experiment.")] = ".",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write it here; the suffix says how: .svg, .png, .pdf, …"),
+    ] = None,
+    form: Annotated[
+        Form | None, typer.Option("--format", help="Print it in this form; svg and png need Graphviz.")
+    ] = None,
+) -> None:
+    """Draw the experiments of TARGET, all they read, and the artifacts between them. Runs none of their code.
+
+    \b
+    Examples:
+      crystallize graph
+      crystallize graph train -o train.svg
+      crystallize graph train --format mermaid
+    """
+    from crystallize.cli import console
+    from crystallize.cli.summary import print_left_out
+    from crystallize.cli.targets import path_of
+    from crystallize.experiment.draw import Drawing, show
+    from crystallize.experiment.outline import outline_of_path
+
+    outline, faults = outline_of_path(path_of(target))
+    print_left_out(console.err(), faults)
+    drawing = Drawing(outline)
+    if output is not None:
+        show(drawing, output, None if form is None else form.value)
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(drawing.render((form or Form.text).value))
+    raise typer.Exit(1 if faults else 0)

@@ -1,0 +1,201 @@
+"""Blueprints: all that defines an experiment. What compiling, trials and views need to know of one.
+
+`Experiment` adds what users do with it. Knows nothing of runs, stores or configuration files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from crystallize.errors import DefinitionError, DefinitionTypeError
+from crystallize.experiment.artifact import Artifact
+from crystallize.experiment.datasource import DataSource
+from crystallize.experiment.execution import Execution
+from crystallize.experiment.hypothesis import Hypothesis
+from crystallize.experiment.legacy_cache import compute_hash
+from crystallize.experiment.links import links_of
+from crystallize.experiment.names import check_name
+from crystallize.experiment.pipeline import Pipeline
+from crystallize.experiment.plugins import ArtifactPlugin, BasePlugin, LoggingPlugin, SeedPlugin, overrides
+from crystallize.experiment.treatment import Treatment
+
+P = TypeVar("P", bound=BasePlugin)
+
+STRATEGIES = ("resume", "rerun")
+
+
+class Blueprint:
+    """A datasource, a pipeline of steps, and the treatments, replicates and hypotheses to put them to.
+
+    Parameters
+    ----------
+    datasource, pipeline : what gives a trial its data, and the steps it goes through.
+    plugins : the user's plugins; an `ArtifactPlugin`, a `SeedPlugin` and a `LoggingPlugin` are added where missing.
+        The list is copied; one plugin may serve several experiments.
+    name : names the folder of results; without one the folder is called after the pipeline's signature.
+    initial_ctx : keys and values that every trial's context starts with.
+    outputs : artifacts that the steps write, as a list or as alias → artifact.
+    replicates : how often each condition runs; None: as many as what it reads, else once. Numbers below 1 count as 1.
+    reads : files, folders and globs (relative to the project) that trials read though no artifact names them.
+    ignore : globs left out of the folders in `reads`.
+
+    Raises DefinitionTypeError (a TypeError) when `replicates` is no whole number, DefinitionError for a bad name.
+    """
+
+    def __init__(
+        self,
+        datasource: DataSource | None = None,
+        pipeline: Pipeline | None = None,
+        plugins: Sequence[BasePlugin] | None = None,
+        *,
+        description: str | None = None,
+        name: str | None = None,
+        initial_ctx: Mapping[str, Any] | None = None,
+        outputs: Sequence[Artifact] | Mapping[str, Artifact] | None = None,
+        treatments: Sequence[Treatment] | None = None,
+        hypotheses: Sequence[Hypothesis] | None = None,
+        replicates: int | None = None,
+        reads: Sequence[str] = (),
+        ignore: Sequence[str] = (),
+    ) -> None:
+        self.name = None if name is None else check_name("experiment", name)
+        self.description = description
+        self.datasource: Any = datasource
+        self.pipeline: Any = pipeline
+        self.initial_ctx = dict(initial_ctx or {})
+        self.treatments = list(treatments or [])
+        self.hypotheses = list(hypotheses or [])
+        self.reads, self.ignore = tuple(reads), tuple(ignore)
+        self.id: str | None = None
+        self.notices: tuple[str, ...] = ()
+        """What its definition has to say to the user, whatever a run brings."""
+        self.path: Path | None = None
+        """The configuration file, for messages."""
+        self.defined_strategy: str | None = None
+        """Strategy that the definition gives; None: it gives none."""
+        self._replicates = checked_replicates(replicates)
+        named = outputs if isinstance(outputs, Mapping) else {artifact.name: artifact for artifact in outputs or ()}
+        self.outputs: dict[str, Artifact] = dict(named)
+        for artifact in self.outputs.values():
+            artifact.producer = self
+        self.plugins: list[BasePlugin] = list(plugins or [])
+        for default in (ArtifactPlugin, SeedPlugin, LoggingPlugin):
+            if self.get_plugin(default) is None:
+                self.plugins.append(default())
+        for plugin in self.plugins:
+            plugin.init_hook(self)
+
+    @property
+    def replicates(self) -> int:
+        """How often each condition runs; 1 where nothing says otherwise."""
+        return self.defined_replicates or 1
+
+    @replicates.setter
+    def replicates(self, value: int) -> None:
+        self._replicates = checked_replicates(value)
+
+    @property
+    def defined_replicates(self) -> int | None:
+        """The count that the definition gives, or its datasource; None when neither does."""
+        if self._replicates is not None:
+            return self._replicates
+        if links_of(self.datasource):
+            return None
+        count = getattr(self.datasource, "replicates", None)
+        return count if isinstance(count, int) else None
+
+    @property
+    def strategy(self) -> str:
+        """``resume`` or ``rerun``: what `run` does when it is not told."""
+        return self.defined_strategy or "rerun"
+
+    @strategy.setter
+    def strategy(self, value: str) -> None:
+        self.defined_strategy = chosen_strategy(value)
+
+    @property
+    def label(self) -> str:
+        """The name, or the identity that stands in for it."""
+        if self.name is not None:
+            return self.name
+        if self.id is None:
+            self.id = compute_hash(self.pipeline.signature())
+        return self.id
+
+    @property
+    def artifact_root(self) -> Path:
+        """The folder that holds its results and the store."""
+        plugin = self.get_plugin(ArtifactPlugin)
+        root = Path(plugin.root_dir if plugin is not None else "data")
+        return root.absolute() if root.is_absolute() else (Path.cwd() / root)
+
+    @property
+    def is_versioned(self) -> bool:
+        """Whether each run that executes something is shown under a new version."""
+        plugin = self.get_plugin(ArtifactPlugin)
+        return plugin is not None and plugin.versioned
+
+    def get_plugin(self, kind: type[P]) -> P | None:
+        """The first plugin of a class, or None."""
+        for plugin in self.plugins:
+            if isinstance(plugin, kind):
+                return plugin
+        return None
+
+    def executor(self, trials: int) -> tuple[str, int]:
+        """Where trials run (``serial``, ``async`` or ``thread``) and how many of `trials` at a time.
+
+        The last plugin that says so decides. Raises DefinitionError for what is not here yet.
+        """
+        for plugin in reversed(self.plugins):
+            if isinstance(plugin, Execution):
+                if plugin.mode == "process":
+                    raise DefinitionError(
+                        f"experiment '{self.label}' asks for worker processes, which are not here yet",
+                        key="executor",
+                        remedy="use threads, or leave the plugin out",
+                    )
+                return plugin.mode, plugin.workers(trials)
+            if overrides(plugin, "run_experiment_loop"):
+                raise DefinitionError(
+                    f"plugin {type(plugin).__name__} of experiment '{self.label}' has a run_experiment_loop of its "
+                    f"own, which is not called yet",
+                    remedy="leave the method out, or use SerialExecution, ParallelExecution or AsyncExecution",
+                )
+        return "serial", 1
+
+    def validate(self) -> None:
+        """Raises DefinitionError (a ValueError) when there is no datasource or no pipeline."""
+        for part in ("datasource", "pipeline"):
+            if getattr(self, part) is None:
+                raise DefinitionError(
+                    f"experiment '{self.name}' has no {part}",
+                    key=part,
+                    remedy=f"give it one: Experiment({part}=…)",
+                )
+
+    def _repr_html_(self) -> str:
+        conditions = ", ".join(["baseline", *(t.name for t in self.treatments)])
+        return f"<b>{self.name or 'Experiment'}</b> ({self.replicates} replicates; {conditions})"
+
+
+def chosen_strategy(strategy: str) -> str:
+    """`strategy` itself. Raises DefinitionError (a ValueError) for anything but ``resume`` and ``rerun``."""
+    if strategy not in STRATEGIES:
+        raise DefinitionError(f"there is no strategy '{strategy}'", key="strategy", remedy="use 'resume' or 'rerun'")
+    return strategy
+
+
+def checked_replicates(value: int | None) -> int | None:
+    """`value`, at least 1. Raises DefinitionTypeError (a TypeError) when it is no whole number."""
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise DefinitionTypeError(
+            f"replicates is {value!r}, a {type(value).__name__}",
+            key="replicates",
+            remedy="give a whole number",
+        )
+    return max(1, value)
