@@ -226,3 +226,11 @@ def test_long_chains_of_calls_need_no_stack(project: Project) -> None:
     text = f"{calls}\ndef f2000(): return 1\ndef step(): return f0()"
 
     assert not project.same(text, text.replace("return 1", "return 2"))
+
+
+def test_long_sums_and_long_ladders_need_no_stack(project: Project) -> None:
+    total = " + ".join(["x"] * 1500)
+    ladder = "    if x == 0: return 0\n" + "".join(f"    elif x == {n}: return {n}\n" for n in range(1, 90))
+    text = f"def step(x):\n{ladder}    return {total}\n"
+
+    assert not project.same(text, text.replace("elif x == 80", "elif x == 81"))

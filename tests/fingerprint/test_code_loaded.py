@@ -22,7 +22,8 @@ EDITS = {
     "a body": ("return helper(x)", "return helper(x) + 1"),
     "a helper": ("return x * 2", "return x * 3"),
     "a method": ("return x - 1", "return x - 2"),
-    "a default": ("x, k=1", "x, k=2"),
+    "a default": ("helper(x, k=1", "helper(x, k=2"),
+    "a default of a method": ("self, x, k=1", "self, x, k=2"),
     "a constant of a class": ("limit = 1", "limit = 2"),
     "a constant": ("RATE = 1", "RATE = 2"),
     "a decorated function": ("return x / 2", "return x / 3"),
@@ -34,7 +35,7 @@ TEXT = """
         return lambda x: f(x)
     class Model:
         limit = 1
-        def run(self, x): return x - 1
+        def run(self, x, k=1): return x - 1
     @hidden
     def half(x): return x / 2
     def helper(x, k=1):

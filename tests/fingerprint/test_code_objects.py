@@ -332,3 +332,47 @@ def test_attrs_and_pydantic_classes_are_read(project: Project) -> None:
     assert project.same(text, text)
     assert not project.same(text, text.replace("x: int = 1", "x: int = 2"))
     assert not project.same(text, text.replace("y: int = 1", "y: int = 2"))
+
+
+def test_functions_put_into_a_local_class_are_followed(project: Project) -> None:
+    text = """
+        def relu(x): return x
+        def make(f, k):
+            class Model:
+                act = f
+                go = staticmethod(f)
+                def run(self, n=k): return n
+            return Model
+        step = make(relu, 1)
+    """
+
+    assert not project.same(text, text.replace("def relu(x): return x", "def relu(x): return -x"))
+    assert not project.same(text, text.replace("make(relu, 1)", "make(relu, 2)"))
+
+
+def test_local_class_that_holds_what_cannot_be_told_apart_is_not_reusable(project: Project) -> None:
+    text = """
+        import threading
+        def make(lock):
+            class Model:
+                guard = lock
+            return Model
+        step = make(threading.Lock())
+    """
+
+    with pytest.raises(NotReusableError, match=r"steps\.make\.<locals>\.Model\.guard"):
+        project.code(text)
+
+
+def test_local_dataclasses_are_told_apart_by_their_defaults(project: Project) -> None:
+    text = """
+        from dataclasses import dataclass
+        def make(k):
+            @dataclass(slots=True)
+            class Point:
+                x: int = k
+            return Point
+        step = make(1)
+    """
+
+    assert not project.same(text, text.replace("make(1)", "make(2)"))

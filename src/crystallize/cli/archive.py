@@ -7,19 +7,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from crystallize.errors import UnknownNameError
+from crystallize.experiment.constants import BASELINE_CONDITION
 from crystallize.experiment.names import nearest
 from crystallize.history.history import GroupRow, History, RunRow
 from crystallize.session import Session
 from crystallize.settings import Settings
+from crystallize.store.store import Store
 
 
 class Archive:
     """The history of one artifact root, and the folders of results in it."""
 
-    def __init__(self, root: Path, history: History) -> None:
-        self.root = root
+    def __init__(self, store: Store, history: History) -> None:
+        self.root = store.root
         """The artifact root."""
         self.history = history
+        self._store = store
 
     def runs(self, experiment: str | None, limit: int) -> list[tuple[RunRow, list[GroupRow]]]:
         """The last runs with their counts, newest first; those of one experiment, when given, with its counts."""
@@ -35,6 +38,23 @@ class Archive:
             return []
         return sorted(path.name for path in self.root.iterdir() if path.is_dir() and path.name[0] != ".")
 
+    def artifacts(self, experiment: str, version: int) -> dict[str, dict[str, list[Path]]]:
+        """File name → condition → the path in each replicate, in order; of one version of an experiment."""
+        found: dict[str, dict[str, dict[int, Path]]] = {}
+        for condition, view in self._store.views.of(f"{experiment}/v{version}").items():
+            for file in view.files:
+                _, _, replicate, *inner = file.path.split("/")
+                if replicate.startswith("replicate_") and len(inner) > 1:
+                    number = int(replicate.removeprefix("replicate_"))
+                    found.setdefault(inner[-1], {}).setdefault(condition, {})[number] = self.root / file.path
+        return {
+            name: {
+                condition: [paths[number] for number in sorted(paths)]
+                for condition, paths in sorted(by_condition.items(), key=lambda item: item[0] != BASELINE_CONDITION)
+            }
+            for name, by_condition in found.items()
+        }
+
     def check_known(self, experiment: str) -> None:
         """Raises UnknownNameError when the experiment neither ran nor has results."""
         if experiment not in self.names() and not self.history.runs(experiment, 1):
@@ -49,4 +69,4 @@ def open_archive() -> Iterator[Archive]:
     settings = Settings.load()
     root = settings.root / settings.artifact_root
     with Session(settings, write=False) as session:
-        yield Archive(root, session.history(root))
+        yield Archive(session.store(root), session.history(root))

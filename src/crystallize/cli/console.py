@@ -58,7 +58,9 @@ def print_indented(console: Console, renderable: object, columns: int = 2) -> No
 
 
 def duration(seconds: float) -> str:
-    """``0.2 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    """``0.02 s``, ``1.2 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds < 0.995:
+        return f"{seconds:.2f} s"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

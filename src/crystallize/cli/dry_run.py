@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 STATES = {"ran": "would run", "reused": "would be reused", "undecided": "undecided", "failed": "would fail"}
 """State of a foreseen trial → its words."""
 
+LEAST_SECONDS = 0.05
+"""Less is not worth telling."""
+
 
 def print_foresight(console: Console, explanations: Sequence[Explanation], strategy: str) -> None:
     """One section per experiment, then the counts of all."""
@@ -63,6 +66,6 @@ def reason_parts(explanation: Explanation) -> list[str | tuple[str, str]]:
         (STATES[explanation.state], style),
         f": {explanation.reason}",
     ]
-    if explanation.seconds:
+    if explanation.seconds >= LEAST_SECONDS:
         parts.append((f"  (took {duration(explanation.seconds)} last time)", "dim"))
     return parts

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from crystallize.cli.explanation import Difference, Explanation
-    from crystallize.cli.foresight import Foresight
 
 
 def explain(
@@ -84,7 +83,8 @@ def _print_explanation(console: Console, explanation: Explanation) -> None:
         for condition, replicates in explanation.trials.items():
             by_replicates.setdefault(ranges(replicates), []).append(condition)
         for replicates_told, conditions in by_replicates.items():
-            line(console, (f"    {', '.join(conditions)} · replicates {replicates_told}", "dim"))
+            noun = "replicate" if replicates_told.isdecimal() else "replicates"
+            line(console, (f"    {', '.join(conditions)} · {noun} {replicates_told}", "dim"))
     for change in explanation.changes:
         _print_difference(console, change)
 
@@ -96,7 +96,6 @@ def _print_difference(console: Console, change: Difference) -> None:
         told = [text if text is not None else "(nothing)" for text in (change.old, change.new)]
         line(console, f"    {change.name}: ", (told[0], "red"), " → ", (told[1], "green"))
         return
-    line(console, "    ", (change.name, "bold"))
     for row in change.diff.splitlines():
         style = {"+": "green", "-": "red", "@": "cyan"}.get(row[:1], "")
-        line(console, "      ", (row, style))
+        line(console, "    ", (row, style))

@@ -112,7 +112,7 @@ def _reason(foreseen: Foreseen, names: Mapping[int, str]) -> str:
     if isinstance(decision, Miss):
         return decision.why
     if isinstance(decision, Hit):
-        return f"nothing changed since run {decision.record.run}, {ago(decision.record.created, time.time())}"
+        return f"nothing changed since run {decision.record.run} ({ago(decision.record.created, time.time())})"
     if foreseen.waits_for is not None:
         return f"waits for {names[foreseen.waits_for.group]}"
     return str(foreseen.error)
@@ -160,8 +160,8 @@ def _differences(change: Change, manifest: Manifest, store: Store) -> Iterator[D
 
 def _piece_difference(old: Piece | None, new: Piece | None) -> Difference:
     name = (new or old or Piece("", b"", "")).name  # type: ignore[arg-type]
-    texts = [[] if piece is None else piece.text.splitlines() for piece in (old, new)]
-    diff = difflib.unified_diff(*texts, f"{name} (before)", f"{name} (now)", lineterm="")
+    before, after = ([] if piece is None else piece.text.splitlines() for piece in (old, new))
+    diff = difflib.unified_diff(before, after, f"{name} (before)", f"{name} (now)", lineterm="")
     return Difference(name, _first_line(old), _first_line(new), "\n".join(diff))
 
 

@@ -46,10 +46,10 @@ def graph(
 
     outline, faults = outline_of_path(path_of(target))
     print_left_out(console.err(), faults)
-    drawing = Drawing(outline)
+    drawing, is_whole = Drawing(outline), not faults
     if output is not None:
-        show(drawing, output, None if form is None else form.value)
+        is_whole &= show(drawing, output, None if form is None else form.value)
     else:
-        sys.stdout.flush()
         sys.stdout.buffer.write(drawing.render((form or Form.text).value))
-    raise typer.Exit(1 if faults else 0)
+        sys.stdout.buffer.flush()
+    raise typer.Exit(0 if is_whole else 1)

@@ -49,6 +49,8 @@ def print_runs(console: Console, runs: Iterable[tuple[RunRow, list[GroupRow]]]) 
     """One line per run, newest first."""
     import time
 
+    from rich.text import Text
+
     from crystallize.cli.console import ago, duration, table
 
     counted = ("ran", "reused", "failed", "blocked")
@@ -63,7 +65,7 @@ def print_runs(console: Console, runs: Iterable[tuple[RunRow, list[GroupRow]]]) 
             ago(run.started, now),
             _shortened(run.targets),
             run.strategy,
-            f"[{style}]{run.state}[/]",
+            Text(run.state, style),
             *(str(count or "·") for count in counts),
             duration(run.seconds),
             duration(saved),

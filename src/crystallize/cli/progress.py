@@ -28,7 +28,7 @@ PreviousSeconds = Callable[[Plan], dict[str, float]]
 
 
 class Estimate:
-    """Seconds left, from how long each job took last time; jobs never seen count like those of their experiment.
+    """Seconds left, from how long each job took last time; jobs never seen count like others that were.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Estimate:
             self._done[group] += 1
 
     def seconds_left(self) -> float | None:
-        """None while nothing is known of some experiment."""
+        """None while nothing is known of any job."""
         total = 0.0
         for number, group in enumerate(self._plan.groups):
             if not self._left[number]:
@@ -74,7 +74,8 @@ class Estimate:
         known = self._left[group] - self._unknown[group]
         if known:
             return self._known[group] / known
-        return None
+        done = sum(self._done)
+        return sum(self._took) / done if done else None
 
     def _count(self, group: int, expected: float | None, change: int) -> None:
         self._left[group] += change

@@ -11,6 +11,8 @@ from crystallize.history.history import GroupRow, JobRow, RunRow
 from crystallize.store.codecs import plain
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from crystallize.cli.explanation import Explanation
     from crystallize.cli.foresight import Foresight
     from crystallize.errors import CrystallizeError
@@ -202,7 +204,7 @@ def experiment_document(
     *,
     version: int,
     metrics: Mapping[str, Any],
-    artifacts: Iterable[str],
+    artifacts: Mapping[str, Mapping[str, Sequence[Path]]],
     runs: Iterable[tuple[RunRow, Iterable[GroupRow]]],
 ) -> Json:
     """What `show EXPERIMENT` prints."""
@@ -212,7 +214,7 @@ def experiment_document(
         "experiment": name,
         "version": version,
         "metrics": exact(metrics),
-        "artifacts": list(artifacts),
+        "artifacts": exact(artifacts),
         "runs": [run_entry(run, groups) for run, groups in runs],
     }
 

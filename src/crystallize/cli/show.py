@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from crystallize.cli.archive import Archive
     from crystallize.history.history import GroupRow, JobRow, RunRow
 
+RUNS_SHOWN = 5
+"""Of an experiment, newest first."""
+
 
 def show(
     what: Annotated[str, typer.Argument(metavar="RUN|EXPERIMENT", help="The number of a run, or an experiment.")],
@@ -61,27 +64,49 @@ def _show_run(archive: Archive, number: int, form: Output) -> None:
     )
 
 
+def print_run(console: Console, run: RunRow, groups: list[GroupRow], jobs: list[JobRow]) -> None:
+    """What a run did: its experiments, then the trials that did not just serve again."""
+    import time
+
+    from crystallize.cli.console import ago, duration, line, print_indented, table
+
+    about = f"  strategy {run.strategy} · {ago(run.started, time.time())} · {run.state} · {duration(run.seconds)}"
+    line(console, (f"run {run.number}", "bold"), (about, "dim"))
+    counted = ("ran", "reused", "failed", "blocked")
+    made = table("experiment", *counted, "took", "saved", numbers=counted)
+    for group in groups:
+        counts = (str(getattr(group, state) or "·") for state in counted)
+        made.add_row(group.name, *counts, duration(group.seconds), duration(group.seconds_saved))
+    print_indented(console, made)
+    if jobs:
+        console.print()
+        listed = table("trial", "state", "took", "why")
+        for job in jobs:
+            listed.add_row(job.label, job.state, duration(job.seconds), job.error or job.reason)
+        print_indented(console, listed)
+
+
 def _show_experiment(archive: Archive, name: str, form: Output) -> None:
     from crystallize.cli import console, schema
-    from crystallize.cli.console import line, print_indented, table
     from crystallize.cli.history import print_runs
     from crystallize.cli.summary import print_artifacts, print_metrics
     from crystallize.experiment.saved_metrics import load_metrics
 
     archive.check_known(name)
     version, baseline, treatments = load_metrics(archive.root / name)
-    metrics = {"baseline": baseline, **treatments}
-    folder = archive.root / name / f"v{version}"
-    replicates, artifacts = archive.artifacts(folder)
-    runs = archive.runs(name, 5)
+    metrics = {"baseline": baseline, **treatments} if version >= 0 else {}
+    artifacts = archive.artifacts(name, version)
+    runs = archive.runs(name, RUNS_SHOWN)
     if form is Output.json:
         console.print_json(
             schema.experiment_document(name, version=version, metrics=metrics, artifacts=artifacts, runs=runs)
         )
         return
     out = console.out()
-    line(out, (name, "bold"), (f"  {console.near(folder)}", "dim"))
+    console.line(out, (name, "bold"), (f"  {console.near(archive.root / name / f'v{version}')}", "dim"))
     print_metrics(out, metrics.items())
-    print_artifacts(out, artifacts, replicates)
+    replicates = max((len(paths) for each in artifacts.values() for paths in each.values()), default=1)
+    first = {file: {condition: paths[0] for condition, paths in each.items()} for file, each in artifacts.items()}
+    print_artifacts(out, first, replicates)
     out.print()
     print_runs(out, runs)

@@ -1,4 +1,4 @@
-"""What is printed after a run: per experiment its metrics, artifacts, hypotheses, notices and errors, then the counts."""
+"""What is printed after a run: metrics, artifacts, hypotheses, notices and errors by experiment, then the counts."""
 
 from __future__ import annotations
 
@@ -92,12 +92,10 @@ def print_metrics(console: Console, conditions: Iterable[tuple[str, Mapping[str,
 
 def print_artifacts(console: Console, artifacts: Mapping[str, Mapping[str, Path]], replicates: int) -> None:
     """Where each artifact lies, in a form that a shell expands to the files of all conditions and replicates."""
-    made = table("artifact", "path")
+    width = max(map(len, artifacts), default=0)
     for name, paths in artifacts.items():
         for path in _joined(paths, replicates):
-            made.add_row(name, path)
-    if made.row_count:
-        print_indented(console, made)
+            line(console, (f"  {name.ljust(width)}  ", "dim"), path)
 
 
 def _print_experiment(console: Console, name: str, result: Result, notices: Sequence[str]) -> None:
@@ -124,7 +122,9 @@ def _joined(paths: Mapping[str, Path], replicates: int) -> list[str]:
     for pattern, conditions in alike.items():
         chosen = conditions[0] if len(conditions) == 1 else "{" + ",".join(conditions) + "}"
         shown = pattern.replace("{condition}", chosen, 1)
-        joined.append(shown if replicates == 1 else shown.replace("/replicate_0/", f"/replicate_{{0..{replicates - 1}}}/"))
+        joined.append(
+            shown if replicates == 1 else shown.replace("/replicate_0/", f"/replicate_{{0..{replicates - 1}}}/")
+        )
     return joined
 
 
@@ -155,7 +155,7 @@ def _print_errors(console: Console, result: Result) -> None:
     blocked: list[str] = []
     for key, error in result.errors.items():
         if isinstance(error, BlockedError):
-            blocked.append(str(error))
+            blocked.append(" ".join(str(error).split()))
         else:
             alike.setdefault(told(error), []).append(key)
     for text, keys in alike.items():

@@ -16,7 +16,7 @@ class Tally:
     def __init__(self) -> None:
         self.plan = Plan()
         self.jobs: list[JobRow] = []
-        """In the order in which they were settled; states ``ran``, ``reused``, ``failed``, ``blocked``, ``cancelled``."""
+        """In the order in which they were settled: ``ran``, ``reused``, ``failed``, ``blocked`` or ``cancelled``."""
         self.counts: Counter[str] = Counter()
         """State → jobs."""
         self.seconds_saved = 0.0

@@ -10,6 +10,7 @@ from typing import Any
 from crystallize.errors import CrystallizeError, DefinitionError
 from crystallize.experiment.assemble import load_targets
 from crystallize.experiment.config import KEYS
+from crystallize.experiment.experiment import Experiment
 from crystallize.experiment.graph import ExperimentGraph
 from crystallize.experiment.references import Catalog
 from crystallize.experiment.yaml_lines import parse_value
@@ -34,7 +35,7 @@ def load(targets: Sequence[str] | None, sets: Sequence[str] | None = None) -> Lo
 
     Raises DefinitionError for a target or an override that fits nothing, and for a target that is wrong itself.
     """
-    assembled = load_targets(targets or (), Path.cwd(), parse_overrides(sets or ()))
+    assembled = load_targets(targets or (), Path.cwd(), Experiment, parse_overrides(sets or ()))
     graph = ExperimentGraph()
     for experiment in assembled.experiments:
         graph.add_experiment(experiment)

@@ -15,9 +15,9 @@ from crystallize.errors import BlockedError, CrystallizeError, DefinitionError, 
 from crystallize.experiment.blueprint import Blueprint
 from crystallize.experiment.datasource import DataSource
 from crystallize.experiment.definition import Definition
-from crystallize.experiment.entries import Reference
+from crystallize.experiment.entries import Overrides, Reference
 from crystallize.experiment.execution import AsyncExecution, Execution, ParallelExecution, SerialExecution
-from crystallize.experiment.folder import Overrides, load_all, load_many
+from crystallize.experiment.folder import load_all, load_many
 from crystallize.experiment.inputs import ExperimentInput
 from crystallize.experiment.pipeline import Pipeline
 from crystallize.experiment.plugins import ArtifactPlugin, BasePlugin, SeedPlugin

@@ -125,17 +125,14 @@ class Blueprint:
         return self.id
 
     @property
-    def artifact_root(self) -> Path:
-        """The folder that holds its results and the store."""
-        plugin = self.get_plugin(ArtifactPlugin)
-        root = Path(plugin.root_dir if plugin is not None else "data")
-        return root.absolute() if root.is_absolute() else (Path.cwd() / root)
+    def artifacts(self) -> ArtifactPlugin:
+        """Where and how its results are shown; the defaults when the user took the plugin out."""
+        return self.get_plugin(ArtifactPlugin) or ArtifactPlugin()
 
     @property
-    def is_versioned(self) -> bool:
-        """Whether each run that executes something is shown under a new version."""
-        plugin = self.get_plugin(ArtifactPlugin)
-        return plugin is not None and plugin.versioned
+    def artifact_root(self) -> Path:
+        """The folder that holds its results and the store, absolute."""
+        return Path.cwd() / self.artifacts.root_dir
 
     def get_plugin(self, kind: type[P]) -> P | None:
         """The first plugin of a class, or None."""

@@ -21,7 +21,8 @@ from crystallize.experiment.plugins import SeedPlugin
 from crystallize.experiment.treatment import Treatment
 from crystallize.experiment.trial import Trial, TrialWork
 from crystallize.experiment.upstream import UpstreamWork
-from crystallize.experiment.view import ExperimentView, newest_version, view_folder
+from crystallize.experiment.view import ExperimentView
+from crystallize.experiment.view_files import newest_version, view_folder
 from crystallize.experiment.view_rows import ViewRows
 from crystallize.fingerprint.digest import digest_of
 from crystallize.fingerprint.manifest import Part, PartTable
@@ -104,7 +105,7 @@ def compile_graph(
     for node in nodes:
         node.replicates = _count_replicates(node, by_experiment, asked)
         node.collected = Collected(node.conditions, node.replicates)
-        _add_group(plan, node, rows)
+        _add_group(plan, node, rows, session)
         tables = _tables(node, session, around) if node.runs else {}
         if node.work is not None:
             node.work.uses_numpy = any(part.name == "env.numpy" for part in tables[BASELINE_CONDITION].parts)
@@ -118,7 +119,7 @@ def _view_rows(nodes: Sequence[Node], session: Session) -> dict[Path, ViewRows]:
     for node in nodes:
         node.root = node.experiment.artifact_root
         if node.runs:
-            version = newest_version(node.root / node.experiment.label) if node.experiment.is_versioned else 0
+            version = newest_version(node.root / node.experiment.label) if node.experiment.artifacts.versioned else 0
             folders.setdefault(node.root, []).append(view_folder(node.experiment.label, version))
     return {root: ViewRows(session.store(root), listed) for root, listed in folders.items()}
 
@@ -178,7 +179,7 @@ def _count_replicates(node: Node, by_experiment: Mapping[int, Node], asked: Aske
     return replicates
 
 
-def _add_group(plan: Plan, node: Node, rows: Mapping[Path, ViewRows]) -> None:
+def _add_group(plan: Plan, node: Node, rows: Mapping[Path, ViewRows], session: Session) -> None:
     experiment, root = node.experiment, node.root
     node.group = len(plan.groups)
     if not node.runs:
@@ -188,7 +189,9 @@ def _add_group(plan: Plan, node: Node, rows: Mapping[Path, ViewRows]) -> None:
         rows[root],
         experiment.label,
         about={"id": experiment.id, "name": experiment.name},
-        versioned=experiment.is_versioned,
+        versioned=experiment.artifacts.versioned,
+        keep_versions=experiment.artifacts.kept_versions(session.settings.artifact_retention),
+        big_bytes=experiment.artifacts.big_megabytes(session.settings.big_file_threshold_mb) * 2**20,
         conditions=node.defined,
         replicates=max(node.replicates, experiment.defined_replicates or 1),
     )

@@ -53,6 +53,7 @@ class Conclusion:
     def settle(self, error: BaseException | None) -> None:
         """Brings the view up to date and makes the result; `error`: what setting up or tearing down raised."""
         self._view.settle(self._collected)
+        self._node.experiment.artifacts.version = self._view.version
         self.result = self._make_result()
         if error is not None:
             self.result.errors.setdefault("setup", _with_traceback(error))

@@ -41,7 +41,7 @@ class NoGraphvizError(CrystallizeError):
     """The `dot` program, which draws pictures, is not installed."""
 
     def __str__(self) -> str:
-        return "the 'dot' program of Graphviz is not installed; install it (apt-get install graphviz, brew install graphviz)"
+        return "pictures need the program 'dot'; install Graphviz (apt-get install graphviz, brew install graphviz)"
 
 
 class Drawing:
@@ -59,18 +59,21 @@ class Drawing:
             return _TEXTS[form](self.outline).encode()
         from graphviz import ExecutableNotFound
 
+        graph = to_digraph(self.outline)
+        if form == "png":
+            graph.attr(dpi="144")
         try:
-            data: bytes = to_digraph(self.outline).pipe(format=form)
+            data: bytes = graph.pipe(format=form)
         except ExecutableNotFound as error:
             raise NoGraphvizError from error
         return data
 
-    def write(self, path: Path) -> None:
-        """Writes the drawing to `path`, in the form that its suffix names.
+    def write(self, path: Path, form: str | None = None) -> None:
+        """Writes the drawing to `path`, as `form` or else as its suffix says.
 
         Raises DefinitionError for an unknown suffix, else as `render`.
         """
-        data = self.render(format_of(path))
+        data = self.render(form or format_of(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
 
@@ -117,15 +120,16 @@ def draw_graph(
     return Drawing(with_outcomes(outline_of_experiments(experiments, upstreams), results or {}))
 
 
-def show(drawing: Drawing, output: Path) -> None:
-    """Writes the drawing and prints its path; without `dot` prints the Mermaid text, and why."""
+def show(drawing: Drawing, output: Path, form: str | None = None) -> bool:
+    """Writes the drawing and prints its path; without `dot` prints the Mermaid text, says why, and returns False."""
     try:
-        drawing.write(output)
+        drawing.write(output, form)
     except NoGraphvizError as error:
         print(f"{error}; here is the same as Mermaid text", file=sys.stderr)
-        print(drawing.render("mermaid").decode(), end="")
-    else:
-        print(output)
+        print(to_mermaid(drawing.outline), end="")
+        return False
+    print(output)
+    return True
 
 
 def target_name(path: Path) -> str:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+Overrides = Mapping[str, Mapping[str, Any]]
+"""Experiment (by name or folder) → path (``steps.train.lr``) → value."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:

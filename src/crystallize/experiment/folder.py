@@ -15,13 +15,10 @@ from typing import Any
 from crystallize.errors import DefinitionError, UnknownNameError
 from crystallize.experiment.config import config_path, read_config
 from crystallize.experiment.definition import Definition, define
-from crystallize.experiment.entries import ExperimentConfig, Reference, SourceEntry
+from crystallize.experiment.entries import ExperimentConfig, Overrides, Reference, SourceEntry
 from crystallize.experiment.names import folded, nearest
 from crystallize.experiment.references import Catalog, check_output, find_configs
 from crystallize.settings import project_root
-
-Overrides = Mapping[str, Mapping[str, Any]]
-"""Experiment (by name or folder) → path (``steps.train.lr``) → value."""
 
 
 def load_folder(path: Path, overrides: Mapping[str, Any] | None = None) -> Definition:

@@ -13,8 +13,8 @@ from typing import Any
 from crystallize.errors import CrystallizeError, GraphError
 from crystallize.experiment.blueprint import checked_replicates, chosen_strategy
 from crystallize.experiment.compile import Asked, Node
+from crystallize.experiment.entries import Overrides
 from crystallize.experiment.experiment import Experiment
-from crystallize.experiment.folder import Overrides
 from crystallize.experiment.links import links_of
 from crystallize.experiment.result import ExperimentMetrics, Result, TreatmentMetrics
 from crystallize.experiment.running import Running

@@ -206,6 +206,15 @@ class ArtifactPlugin(BasePlugin):
     version: int | None = field(init=False, compare=False)
     """The version that the last run was shown under; None before."""
 
+    def kept_versions(self, setting: int) -> int:
+        """`artifact_retention`, or the project's `setting` where it was left at its default."""
+        return setting if self.artifact_retention == ArtifactPlugin.artifact_retention else self.artifact_retention
+
+    def big_megabytes(self, setting: int) -> int:
+        """`big_file_threshold_mb`, or the project's `setting` where it was left at its default."""
+        default = ArtifactPlugin.big_file_threshold_mb
+        return setting if self.big_file_threshold_mb == default else self.big_file_threshold_mb
+
     def __post_init__(self) -> None:
         self.version = None
         if not isinstance(self.root_dir, (str, Path)):

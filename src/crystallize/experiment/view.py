@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal
 
 from crystallize.experiment.collect import Collected
+from crystallize.experiment.retention import prune
 from crystallize.experiment.trial import Trial
+from crystallize.experiment.view_files import discard, newest_version, versions_of, view_folder, write_file
 from crystallize.experiment.view_rows import ViewRows
 from crystallize.fingerprint.digest import digest_bytes, digest_of
 from crystallize.store.codecs import plain
@@ -37,6 +38,7 @@ class ExperimentView:
     name : folder name of the experiment below the store's root.
     about : what `metadata.json` holds beside the replicate count.
     versioned : each run that executes something writes a new version folder.
+    keep_versions, big_bytes : what older versions keep, as in `retention.prune`.
     conditions, replicates : what the definition has; the view of anything else disappears, while what a run merely
         leaves out stays.
     """
@@ -48,6 +50,8 @@ class ExperimentView:
         *,
         about: dict[str, object],
         versioned: bool,
+        keep_versions: int = 0,
+        big_bytes: int = 0,
         conditions: Iterable[str],
         replicates: int,
     ) -> None:
@@ -56,9 +60,11 @@ class ExperimentView:
         self._name = name
         self._about = about
         self._versioned = versioned
+        self._keep, self._big_bytes = keep_versions, big_bytes
         self._conditions = frozenset(conditions)
         self._replicates = replicates
-        self._version = newest_version(shared.store.root / name) if versioned else 0
+        self.version = newest_version(shared.store.root / name) if versioned else 0
+        """The number of the version folder."""
         self._set_paths()
         self._rows = dict(shared.of(self.folder))
         self._opened: set[str] = set()
@@ -66,7 +72,7 @@ class ExperimentView:
         self._restored: list[str] = []
 
     def _set_paths(self) -> None:
-        self.folder = view_folder(self._name, self._version)
+        self.folder = view_folder(self._name, self.version)
         """The version folder, relative to the root."""
         self.path = self._store.root / self.folder
         """The version folder."""
@@ -94,7 +100,7 @@ class ExperimentView:
         if condition in self._opened:
             return
         if self._versioned and not self._opened and self.path.exists():
-            self._version += 1
+            self.version += 1
             self._set_paths()
             self._rows = {}
         wish = self.wish(condition)
@@ -130,6 +136,10 @@ class ExperimentView:
         for condition in collected.conditions:
             self._settle(condition, collected)
         self._write_folder_files(collected)
+        if self._versioned and self._opened:
+            self._shared.flush()
+            versions = list(versions_of(self._store.root / self._name))
+            prune(self._store, self._name, versions, keep=self._keep, big_bytes=self._big_bytes)
 
     def _settle(self, condition: str, collected: Collected) -> None:
         records = [end.record for _, end in collected.of(condition) if end.record is not None]
@@ -149,16 +159,16 @@ class ExperimentView:
         files = dict(self._laid.get(condition, {}))
         results = f"{self.folder}/{condition}/results.json"
         metrics = {name: [plain(value) for value in values] for name, values in collected.metrics(condition).items()}
-        files[results] = self._write(results, json.dumps({"metrics": metrics}).encode())
+        files[results] = write_file(self._store.root, results, json.dumps({"metrics": metrics}).encode())
         if row is not None:
             left_out = tuple(
                 f"{self.folder}/replicate_{number}/" for number in range(collected.replicates, self._replicates)
             )
             files |= {file.path: file for file in row.files if file.path.startswith(left_out)}
-            self._discard(file for file in row.files if file.path not in files)
+            discard(self._store, self.path, [file for file in row.files if file.path not in files])
         if complete:
             marker = f"{self.folder}/{condition}/{MARKER}"
-            files[marker] = self._write(marker, b"")
+            files[marker] = write_file(self._store.root, marker, b"")
         state: Literal["open", "complete"] = "complete" if complete else "open"
         after = row.after if row is not None and not complete else None
         self._put(View(self.folder, condition, state, key, after, tuple(files.values())))
@@ -181,7 +191,7 @@ class ExperimentView:
             path = f"{self.folder}/{name}"
             file = known.get(path)
             if file is None or file.digest != digest_bytes(data) or not self._store.views.intact(file):
-                file = self._write(path, data)
+                file = write_file(self._store.root, path, data)
             files.append(file)
         if row is None or tuple(files) != row.files:
             self._put(View(self.folder, FOLDER_ROW, "complete", None, None, tuple(files)))
@@ -190,41 +200,13 @@ class ExperimentView:
         return all(self._store.views.intact(file) for file in row.files)
 
     def _remove(self, condition: str) -> None:
-        self._discard(self._rows[condition].files)
+        discard(self._store, self.path, self._rows[condition].files)
         self._shared.remove(self.folder, condition)
         del self._rows[condition]
-
-    def _discard(self, files: Iterable[ViewFile]) -> None:
-        """Removes files that we wrote and that are still as we wrote them, and folders that this leaves empty."""
-        for file in files:
-            path = self._store.root / file.path
-            if file.is_tree or not self._store.views.intact(file):
-                continue
-            path.unlink(missing_ok=True)
-            for parent in _below(path, self.path):
-                try:
-                    parent.rmdir()
-                except OSError:
-                    break
 
     def _lay(self, output: Output, path: str) -> ViewFile:
         stat = self._store.lay(output, self._store.root / path, verify=False)
         return ViewFile(path, output.digest, output.size_bytes, stat.st_mtime_ns, output.is_tree)
-
-    def _write(self, path: str, data: bytes) -> ViewFile:
-        target = f"{self._store.root}/{path}"
-        temporary = f"{target}.{os.getpid()}.tmp"
-        try:
-            file = open(temporary, "wb")  # noqa: PTH123, SIM115  (hot: several per experiment)
-        except FileNotFoundError:
-            Path(target).parent.mkdir(parents=True, exist_ok=True)
-            file = Path(temporary).open("wb")  # noqa: SIM115
-        with file:
-            file.write(data)
-            stat = os.fstat(file.fileno()) if not data else None
-        os.replace(temporary, target)  # noqa: PTH105
-        stat = stat or os.stat(target)  # noqa: PTH116
-        return ViewFile(path, digest_bytes(data), len(data), stat.st_mtime_ns, False)
 
     def _put(self, view: View, *, now: bool = False) -> None:
         self._rows[view.condition] = view
@@ -239,29 +221,3 @@ class ExperimentView:
     def _take_down(self, condition: str) -> None:
         with suppress(FileNotFoundError):
             os.unlink(self._marker(condition))  # noqa: PTH108  (once per condition that runs)
-
-
-def view_folder(name: str, version: int) -> str:
-    """The version folder of an experiment, relative to the root."""
-    return f"{name}/v{version}"
-
-
-def newest_version(folder: Path) -> int:
-    """The highest version in an experiment's folder; 0 when there is none."""
-    return max(versions_of(folder), default=0)
-
-
-def versions_of(folder: Path) -> Iterator[int]:
-    """The version numbers that exist in an experiment's folder."""
-    if folder.is_dir():
-        for child in folder.iterdir():
-            if child.name[:1] == "v" and child.name[1:].isdigit() and child.is_dir():
-                yield int(child.name[1:])
-
-
-def _below(path: Path, top: Path) -> Iterator[Path]:
-    """The folders between `path` and `top`, innermost first, `top` excluded."""
-    for parent in path.parents:
-        if parent == top:
-            return
-        yield parent

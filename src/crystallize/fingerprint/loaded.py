@@ -60,13 +60,19 @@ def cells_of(function: FunctionType) -> dict[str, Any]:
     }
 
 
-def methods_of(kind: type) -> dict[str, FunctionType]:
-    """Name → function, of the methods and properties in a class body, bases left out."""
-    found: dict[str, FunctionType] = {}
-    for name, value in vars(kind).items():
-        for function in functions_behind(value):
-            found.setdefault(name, function)
-    return found
+def methods_of(kind: type) -> list[tuple[str, FunctionType]]:
+    """Name and function of each method, property and function in a class body, bases left out."""
+    return [(name, function) for name, value in vars(kind).items() for function in functions_behind(value)]
+
+
+def is_own(kind: type, function: FunctionType) -> bool:
+    """Whether a function stands in the body of a class."""
+    return function.__code__.co_qualname.startswith(f"{kind.__qualname__}.")
+
+
+def is_generated(function: FunctionType) -> bool:
+    """Whether a function has no text because a class decorator wrote it, as dataclasses do."""
+    return function.__code__.co_filename.startswith("<")
 
 
 def data_of(kind: type, names: Iterable[str] | None = None) -> list[str]:

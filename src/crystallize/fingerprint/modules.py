@@ -73,7 +73,7 @@ class Module:
     @property
     def display(self) -> str:
         """Its name as the user knows it: ``steps``."""
-        if self.name == "__main__" and self.path is not None:
+        if self.name in ("__main__", "__mp_main__") and self.path is not None:
             return self.path.stem
         return self.name.rpartition(".")[2]
 

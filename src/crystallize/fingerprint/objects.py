@@ -30,6 +30,8 @@ from crystallize.fingerprint.loaded import (
     data_of,
     functions_behind,
     inner_of,
+    is_generated,
+    is_own,
     methods_of,
     named_from,
 )
@@ -94,7 +96,7 @@ class Objects:
     def hold_defaults(self, node: Node, function: FunctionType, *, must: bool) -> None:
         """The defaults of a function as they are now, which its statement may only compute."""
         if function.__defaults__ or function.__kwdefaults__:
-            name = f"{node.name or function.__qualname__}: defaults"
+            name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}.__defaults__"
             node.held.append(
                 Held(name, function, "defaults", lambda: (function.__defaults__, function.__kwdefaults__), must)
             )
@@ -182,32 +184,29 @@ class Objects:
 
     def _class(self, kind: type) -> Node:
         module = self._module_of(kind)
-        methods = methods_of(kind)
         node = Node(name=_label(kind, module))
-        own = [
-            method.__code__
-            for method in methods.values()
-            if method.__code__.co_qualname.startswith(f"{kind.__qualname__}.")
-        ]
-        source = self._source_of_class(module, own)
-        definition = source.class_definition(kind.__qualname__, own) if source is not None else None
         is_local = "<" in kind.__qualname__
+        own = [function for _, function in methods_of(kind) if is_own(kind, function)]
+        source = self._source_of_class(module, own)
+        definition = None if source is None else source.class_definition(kind.__qualname__, [f.__code__ for f in own])
         if isinstance(module, Module) and source is not None and definition is not None:
-            hidden = {name for method in methods.values() for name in method.__code__.co_freevars}
+            hidden = {name for function in own for name in function.__code__.co_freevars}
             self._shaper.syntax(node, module, definition, hidden=hidden)
             node.lines.append(source.segment(definition))
             self.hold_data(node, kind, assigned_in(definition), must=is_local)
         else:
-            node.written.append(f"(class {kind.__name__} {sorted(methods)})")
-            for name in sorted(methods):
-                self._write_function(node, methods[name])
+            node.written.append(f"(class {kind.__name__})")
+            self._write_methods(node, kind)
             self.hold_data(node, kind, None, must=is_local)
         for base in kind.__bases__:
             if base is not object:
                 node.lead("base", self.place(base), holds=True)
         self._lead_to_statements(node, kind)
-        for method in methods.values():
-            self._hold_cells(node, method, must=True)
+        for name, function in methods_of(kind):
+            self._hold_cells(node, function, must=is_local)
+            self.hold_defaults(node, function, must=is_local)
+            if is_local and function not in own and not is_generated(function):
+                node.lead(name, self.place(function), holds=True)
         return node
 
     def _method(self, method: MethodType) -> Node:
@@ -235,19 +234,23 @@ class Objects:
                 where = f"{node.name or function.__qualname__}.{name}"
                 node.held.append(Held(where, cell, "cell", partial(getattr, cell, "cell_contents", MISSING), must))
 
-    def _source_of_class(self, module: Module | Outside, methods: list[CodeType]) -> Source | None:
+    def _source_of_class(self, module: Module | Outside, methods: list[FunctionType]) -> Source | None:
         """The text that all methods of a class were compiled from, if there is one."""
         if isinstance(module, Outside):
             return None
-        source = next((self._modules.source_of(module, code) for code in methods), module.source)
-        return source if source is not None and all(source.has(code) for code in methods) else None
+        codes = [method.__code__ for method in methods]
+        source = next((self._modules.source_of(module, code) for code in codes), module.source)
+        return source if source is not None and all(source.has(code) for code in codes) else None
 
-    def _write_function(self, node: Node, function: FunctionType) -> None:
-        module = self._modules.holding(function.__globals__)
-        if isinstance(module, Module):
-            self._write_code(node, module, function.__code__)
-        else:
-            node.lead(function.__name__, self._external(function))
+    def _write_methods(self, node: Node, kind: type) -> None:
+        """The code objects of a class without a text."""
+        for name, function in sorted(methods_of(kind), key=lambda method: method[0]):
+            module = self._modules.holding(function.__globals__)
+            node.written.append(f"(method {name})")
+            if isinstance(module, Module):
+                self._write_code(node, module, function.__code__)
+            else:
+                node.lead(name, self._external(function))
 
     def _write_code(self, node: Node, module: Module, code: CodeType) -> None:
         node.written.append(code_text(code))
@@ -269,16 +272,15 @@ class Objects:
         return True
 
     def _module_of(self, value: Any) -> Module | Outside:
-        """The module that says it defines an object; a function's own when that one is gone."""
-        loaded = sys.modules.get(str(getattr(value, "__module__", None)))
-        if isinstance(loaded, ModuleType):
-            return self._modules.holding(vars(loaded))
-        if isinstance(value, type):
-            for method in methods_of(value).values():
-                return self._modules.holding(method.__globals__)
-        if isinstance(value, FunctionType):
-            return self._modules.holding(value.__globals__)
-        return Outside("missing")
+        """The module that says it defines an object; that of its own functions, when `sys.modules` has a newer one."""
+        name = str(getattr(value, "__module__", None))
+        functions = [function for _, function in methods_of(value)] if isinstance(value, type) else [value]
+        for function in functions:
+            namespace = getattr(function, "__globals__", None)
+            if namespace is not None and namespace.get("__name__") == name:
+                return self._modules.holding(namespace)
+        loaded = sys.modules.get(name)
+        return self._modules.holding(vars(loaded)) if isinstance(loaded, ModuleType) else Outside("missing")
 
     def _external(self, value: Any, module_name: str | None = None) -> External:
         name = module_name or str(getattr(value, "__module__", None) or "builtins")

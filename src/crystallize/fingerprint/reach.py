@@ -16,7 +16,7 @@ from crystallize.fingerprint import values
 from crystallize.fingerprint.bindings import Binding
 from crystallize.fingerprint.digest import Digest, digest_bytes, digest_of
 from crystallize.fingerprint.left import LeftStates
-from crystallize.fingerprint.loaded import MISSING, assigned_in, functions_behind
+from crystallize.fingerprint.loaded import MISSING, assigned_in, functions_behind, methods_of
 from crystallize.fingerprint.manifest import Piece
 from crystallize.fingerprint.modules import Module, Modules
 from crystallize.fingerprint.nodes import External, Held, Name, Node, Place, Thing, Whole
@@ -123,6 +123,8 @@ class Reach:
             for statement in binding.statements:
                 if isinstance(statement.node, ast.ClassDef):
                     self._objects.hold_data(node, value, assigned_in(statement.node), must=False)
+            for _, method in methods_of(value):
+                self._objects.hold_defaults(node, method, must=False)
             return
         for function in functions_behind(value):
             if function.__code__.co_qualname == name:

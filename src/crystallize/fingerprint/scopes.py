@@ -177,11 +177,15 @@ class _Reader:
         }
 
     def visit(self, node: ast.AST, scope: _Scope | None) -> None:
-        handler = self._handlers.get(node.__class__)
-        if handler is not None:
-            handler(node, scope)
-        elif node.__class__ is not ast.Constant:
-            self._visit_all(children(node), scope)
+        # a stack, not recursion: a sum of a thousand terms is a tree a thousand deep
+        stack = [node]
+        while stack:
+            part = stack.pop()
+            handler = self._handlers.get(part.__class__)
+            if handler is not None:
+                handler(part, scope)
+            elif part.__class__ is not ast.Constant:
+                stack.extend(reversed(children(part)))
 
     def _visit_all(self, nodes: Iterable[ast.AST | None], scope: _Scope | None) -> None:
         for node in nodes:

@@ -19,6 +19,8 @@ from crystallize.fingerprint.syntax import children
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
+_COMPILED_APART = 8
+
 
 class Source:
     """A text of code, each view of it made once. A text that does not parse holds nothing and is `broken`."""
@@ -88,10 +90,10 @@ class Source:
     def _same(self, code: CodeType) -> list[CodeType]:
         """The code objects of the text that do the same as `code`, in the order of the text.
 
-        First only the statements that define the name are compiled, since all of a module costs ten times as much.
+        First only the statements that define the name are compiled, for a few names: all of a module costs more.
         """
         head = code.co_qualname.partition(".")[0]
-        for part in (head, ""):
+        for part in (head, "") if head in self._codes or len(self._codes) < _COMPILED_APART else ("",):
             same = [known for known in self._compiled(part).get(code.co_qualname, ()) if same_code(known, code)]
             if same:
                 return same
@@ -118,7 +120,7 @@ class Source:
     def _definitions(self) -> dict[str, list[Definition]]:
         """Qualified name → definitions, in the order of the text."""
         found: dict[str, list[Definition]] = {}
-        for qualname, node in _definitions_below(self.tree, ""):
+        for qualname, node in _definitions_below(self.tree):
             found.setdefault(qualname, []).append(node)
         return found
 
@@ -142,16 +144,16 @@ def _collect_codes(code: CodeType, found: dict[str, list[CodeType]]) -> None:
             _collect_codes(constant, found)
 
 
-def _definitions_below(node: ast.AST, prefix: str) -> Iterator[tuple[str, Definition]]:
-    """Each definition with its qualified name; `prefix` is what the names of those directly below begin with."""
-    for child in children(node):
-        if isinstance(child, _DEFINITIONS):
-            name = prefix + ("<lambda>" if isinstance(child, ast.Lambda) else child.name)
-            yield name, child
-            inner = f"{name}." if isinstance(child, ast.ClassDef) else f"{name}.<locals>."
-            yield from _definitions_below(child, inner)
-        else:
-            yield from _definitions_below(child, prefix)
+def _definitions_below(tree: ast.AST) -> Iterator[tuple[str, Definition]]:
+    """Each definition with its qualified name, in the order of the text."""
+    stack = [(tree, "")]
+    while stack:
+        node, prefix = stack.pop()
+        if isinstance(node, _DEFINITIONS):
+            name = prefix + ("<lambda>" if isinstance(node, ast.Lambda) else node.name)
+            yield name, node
+            prefix = f"{name}." if isinstance(node, ast.ClassDef) else f"{name}.<locals>."
+        stack.extend((child, prefix) for child in reversed(children(node)))
 
 
 def _standing_at(code: CodeType, nodes: list[Definition]) -> Definition | None:

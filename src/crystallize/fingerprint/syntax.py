@@ -28,7 +28,29 @@ def dump(node: ast.AST, replaced: Mapping[int, str], prose: list[str]) -> str:
     prose : the strings that stand alone as statements are appended here instead of being written.
     """
     out: list[str] = []
-    _write(node, out, replaced, prose)
+    # a stack, not recursion: a sum of a thousand terms is a tree a thousand deep
+    stack: list[ast.AST | str] = [node]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            out.append(item)
+        elif id(item) in replaced:
+            out.append(replaced[id(item)])
+        elif isinstance(item, ast.Constant):
+            out.append(_constant(item.value))
+        elif is_prose(item):
+            prose.append(item.value.value)  # type: ignore[attr-defined]
+        else:
+            out.append(f"({item.__class__.__name__}")
+            stack.append(")")
+            for field in reversed(_FIELDS[item.__class__]):
+                value = getattr(item, field, None)
+                if value.__class__ is list:
+                    stack.append("]")
+                    stack.extend(_told(part) for part in reversed(value))
+                    stack.append("[")
+                else:
+                    stack.append(_told(value))
     return "".join(out)
 
 
@@ -49,37 +71,11 @@ def is_prose(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def _write(node: ast.AST, out: list[str], replaced: Mapping[int, str], prose: list[str]) -> None:
-    instead = replaced.get(id(node))
-    if instead is not None:
-        out.append(instead)
-        return
-    kind = node.__class__
-    if kind is ast.Constant:
-        out.append(_constant(node.value))  # type: ignore[attr-defined]
-        return
-    if kind is ast.Expr and is_prose(node):
-        prose.append(node.value.value)  # type: ignore[attr-defined]
-        return
-    out.append("(")
-    out.append(kind.__name__)
-    for field in _FIELDS[kind]:
-        value = getattr(node, field, None)
-        if value.__class__ is list:
-            out.append("[")
-            for item in value:
-                _write_value(item, out, replaced, prose)
-            out.append("]")
-        else:
-            _write_value(value, out, replaced, prose)
-    out.append(")")
-
-
-def _write_value(value: Any, out: list[str], replaced: Mapping[int, str], prose: list[str]) -> None:
+def _told(value: Any) -> ast.AST | str:
+    """A node as it is, anything else as text."""
     if isinstance(value, ast.AST):
-        _write(value, out, replaced, prose)
-    else:
-        out.append(" ~" if value is None else f" {value!r}")
+        return value
+    return " ~" if value is None else f" {value!r}"
 
 
 def _constant(value: object) -> str:

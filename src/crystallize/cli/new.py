@@ -1,0 +1,39 @@
+"""`crystallize new`: begins an experiment folder that runs at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="What the experiment is called; its folder is experiments/NAME.")],
+    example: Annotated[
+        bool, typer.Option("--example", help="With an output, treatments and a hypothesis, to be changed.")
+    ] = False,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="PRODUCER#OUTPUT",
+            help="Read an output of another experiment; end in [*] for all replicates.",
+        ),
+    ] = None,
+) -> None:
+    """Begin a new experiment.
+
+    \b
+    Examples:
+      crystallize new producer --example
+      crystallize new consumer --input producer#summary
+    """
+    from crystallize.cli.console import near, out
+    from crystallize.experiment.scaffold import create_experiment
+    from crystallize.settings import Settings
+
+    folder = create_experiment(name, Settings.load().root, example=example, inputs=inputs or ())
+    console = out()
+    for path in sorted(folder.iterdir()):
+        console.print(near(path), soft_wrap=True)
+    console.print(f"run it with: crystallize run {name}", soft_wrap=True)

@@ -1,0 +1,136 @@
+"""Views: versions, retention and what is never deleted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from crystallize import Artifact, ArtifactPlugin, Experiment, FrozenContext, Pipeline, data_source, pipeline_step
+
+
+@data_source
+def nothing(ctx: FrozenContext) -> None:
+    return None
+
+
+@pipeline_step()
+def write(data: Any, ctx: FrozenContext, *, out: Artifact, value: int = 0) -> Any:
+    out.write(str(value))
+    return data, {"value": value}
+
+
+def run(root: Path, value: int, **plugin: Any) -> Any:
+    out = Artifact("o.txt")
+    plugins = [ArtifactPlugin(root_dir=root, versioned=True, **plugin)]
+    steps = Pipeline([write(out=out, value=value)])
+    return Experiment(nothing(), steps, plugins, name="e", outputs=[out]).run(strategy="resume")
+
+
+def files(root: Path, version: int) -> set[str]:
+    folder = root / "e" / f"v{version}"
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+WHOLE = {
+    "_manifest.json",
+    "metadata.json",
+    "baseline/.crystallize_complete",
+    "baseline/results.json",
+    "replicate_0/baseline/WriteStep/o.txt",
+}
+
+
+def test_each_run_that_executes_something_writes_a_new_version(tmp_path: Path) -> None:
+    run(tmp_path, 1)
+    run(tmp_path, 2)
+    resumed = run(tmp_path, 2)
+
+    assert resumed.ran == {"baseline": 0}
+    assert files(tmp_path, 0) == WHOLE
+    assert files(tmp_path, 1) == WHOLE
+    assert not (tmp_path / "e/v2").exists()
+    assert resumed.artifacts["o.txt"]["baseline"] == tmp_path / "e/v1/replicate_0/baseline/WriteStep/o.txt"
+
+
+def test_versions_beyond_the_retention_keep_their_results_alone(tmp_path: Path) -> None:
+    for value in range(4):
+        run(tmp_path, value, artifact_retention=2)
+
+    assert files(tmp_path, 3) == WHOLE
+    assert files(tmp_path, 2) == WHOLE
+    assert files(tmp_path, 1) == {"baseline/results.json"}
+    assert files(tmp_path, 0) == {"baseline/results.json"}
+
+
+def test_large_files_stay_in_the_newest_version_only(tmp_path: Path) -> None:
+    for value in (1, 2):
+        run(tmp_path, value, big_file_threshold_mb=0)
+
+    assert "replicate_0/baseline/WriteStep/o.txt" not in files(tmp_path, 0)
+    assert "baseline/results.json" in files(tmp_path, 0)
+    assert files(tmp_path, 1) == WHOLE
+
+
+def test_going_back_to_a_pruned_version_reuses_it(tmp_path: Path) -> None:
+    for value in range(4):
+        run(tmp_path, value, artifact_retention=1)
+
+    back = run(tmp_path, 0, artifact_retention=1)
+
+    assert back.ran == {"baseline": 0}
+    assert (tmp_path / "e/v3/replicate_0/baseline/WriteStep/o.txt").read_text() == "0"
+
+
+def test_a_file_that_is_not_ours_is_never_removed(tmp_path: Path) -> None:
+    run(tmp_path, 1, artifact_retention=1)
+    (tmp_path / "e/v0/baseline/notes.txt").write_text("mine")
+
+    run(tmp_path, 2, artifact_retention=1)
+
+    assert files(tmp_path, 0) == {"baseline/results.json", "baseline/notes.txt"}
+
+
+def test_a_tree_without_rows_is_neither_trusted_nor_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "e/v0/baseline"
+    folder.mkdir(parents=True)
+    (folder / "results.json").write_text('{"metrics": {"value": [99]}}')
+    (folder / ".crystallize_complete").touch()
+    out = Artifact("o.txt")
+    plugins = [ArtifactPlugin(root_dir=tmp_path)]
+
+    result = Experiment(nothing(), Pipeline([write(out=out)]), plugins, name="e", outputs=[out]).run(strategy="resume")
+
+    assert result.metrics.baseline.metrics == {"value": [0]}
+    assert result.ran == {"baseline": 1}
+
+
+@pipeline_step()
+def write_folder(data: Any, *, out: Artifact) -> Any:
+    folder = out.path()
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "a.bin").write_bytes(b"a" * 100_000)
+    (folder / "b.txt").write_text("b")
+    return data
+
+
+@pipeline_step()
+def read_folder(data: Any) -> Any:
+    return data, {"size": (data / "sub" / "a.bin").stat().st_size, "text": (data / "b.txt").read_text()}
+
+
+def test_an_artifact_may_be_a_folder(tmp_path: Path) -> None:
+    def run_both() -> Any:
+        out = Artifact("model")
+        plugins = [ArtifactPlugin(root_dir=tmp_path)]
+        from crystallize import ExperimentGraph
+
+        one = Experiment(nothing(), Pipeline([write_folder(out=out)]), plugins, name="one", outputs=[out])
+        two = Experiment(out, Pipeline([read_folder()]), plugins, name="two")
+        return ExperimentGraph(one, two).run(strategy="resume")
+
+    first, second = run_both(), run_both()
+
+    assert first["two"].errors == {}
+    assert second["two"].metrics.baseline.metrics == {"size": [100_000], "text": ["b"]}
+    assert second["one"].ran == {"baseline": 0}
+    assert (tmp_path / "one/v0/replicate_0/baseline/Write_FolderStep/model/b.txt").read_text() == "b"
