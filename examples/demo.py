@@ -27,13 +27,12 @@ def main(folder: Path) -> None:
     crystallize(folder, "run")
 
     tell("2. Nothing has changed: nothing runs.")
-    crystallize(folder, "run")
+    crystallize(folder, "run", last_line_only=True)
 
     tell(f"3. One line of {CONFIG} changes: '{BEFORE}' becomes '{AFTER}'.")
     change(folder / CONFIG)
     tell("   What would that run again, and why?")
     crystallize(folder, "explain", "train", "--condition", "cautious", "--replicate", "0")
-    crystallize(folder, "run", "--dry-run")
     tell("   The ten trials of this treatment and their report run, the other 35 are reused.")
     crystallize(folder, "run")
 
@@ -45,10 +44,15 @@ def change(path: Path) -> None:
     path.write_text(text.replace(BEFORE, AFTER), encoding="utf-8")
 
 
-def crystallize(folder: Path, *arguments: str) -> None:
-    """Run the command in `folder`, shown as one would type it."""
-    tell(f"$ crystallize {' '.join(arguments)}")
-    subprocess.run([sys.executable, "-m", "crystallize", *arguments], cwd=folder, check=True)
+def crystallize(folder: Path, *arguments: str, last_line_only: bool = False) -> None:
+    """Run the command in `folder`, shown as one would type it. Raises CalledProcessError when it fails."""
+    tell(f"$ crystallize {' '.join(arguments)}{' | tail -n 1' if last_line_only else ''}")
+    command = [sys.executable, "-m", "crystallize", *arguments]
+    if last_line_only:
+        printed = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
+        print(printed.splitlines()[-1], flush=True)
+    else:
+        subprocess.run(command, cwd=folder, check=True)
 
 
 def tell(line: str) -> None:

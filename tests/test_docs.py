@@ -19,6 +19,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import typer
+
+from crystallize.cli.main import app
+from crystallize.experiment.config import KEYS
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
@@ -142,6 +146,32 @@ def test_the_commands_of_the_readme_are_targets_of_make() -> None:
     targets = set(re.findall(r"^(\w+):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
     assert {"demo", "test"} <= named <= targets
+
+
+def test_every_key_of_a_configuration_is_in_the_reference() -> None:
+    reference = (REPOSITORY / "docs/reference/config.md").read_text(encoding="utf-8")
+
+    assert [key for key in KEYS if f"| `{key}` |" not in reference] == []
+
+
+def test_every_command_and_option_is_in_the_reference() -> None:
+    reference = (REPOSITORY / "docs/reference/command-line.md").read_text(encoding="utf-8")
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    options = {name for command in commands.values() for option in command.params for name in option.opts}
+
+    assert [name for name in commands if f"crystallize {name}" not in reference] == []
+    assert [name for name in options if name.startswith("-") and f"`{name}" not in reference] == []
+
+
+def test_the_architecture_names_what_is_there() -> None:
+    page = (REPOSITORY / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+/\w+\.py): (\w+)`", " ".join(page.split()))
+    source = REPOSITORY / "src/crystallize"
+
+    assert len(named) > 10
+    for path, name in named:
+        text = (source / path).read_text(encoding="utf-8")
+        assert re.search(rf"^\s*(async )?(def|class) {name}\b", text, re.MULTILINE), f"{path}: {name}"
 
 
 def test_a_line_that_is_not_printed_is_noticed() -> None:

@@ -73,9 +73,9 @@ def test_edited_function_still_leads_to_what_it_names(project: Project) -> None:
 
 
 def test_lines_and_docstrings_added_since_import_are_no_edit(project: Project) -> None:
-    edited = "# a comment\n\n" + dedent(TEXT).replace("k=1):", 'k=1):\n    """Documented."""').replace(
-        "class Model:", 'class Model:\n    """Documented."""'
-    )
+    edited = "# a comment\n\n" + dedent(TEXT).replace(
+        "helper(x, k=1):", 'helper(x, k=1):\n    """Documented."""'
+    ).replace("class Model:", 'class Model:\n    """Documented."""')
     with project.imported({"steps": TEXT}) as steps:
         before = codebase(Path()).of(steps.step)
         Path(str(steps.__file__)).write_text(edited, encoding="utf-8")

@@ -57,9 +57,14 @@ class Archive:
 
     def check_known(self, experiment: str) -> None:
         """Raises UnknownNameError when the experiment neither ran nor has results."""
-        if experiment not in self.names() and not self.history.runs(experiment, 1):
+        names = self.names()
+        if experiment not in names and not self.history.runs(experiment, 1):
             raise UnknownNameError(
-                f"there are no results of '{experiment}'", path=self.root, remedy=nearest(experiment, self.names())
+                f"there are no results of '{experiment}'",
+                path=self.root,
+                remedy=nearest(experiment, names)
+                if names
+                else "there are none at all yet; start with: crystallize run",
             )
 
 

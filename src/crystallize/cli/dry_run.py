@@ -13,7 +13,7 @@ from crystallize.cli.explanation import Explanation
 if TYPE_CHECKING:
     from rich.console import Console
 
-STATES = {"ran": "would run", "reused": "would be reused", "undecided": "undecided", "failed": "would fail"}
+STATES = {"run": "would run", "reuse": "would be reused", "undecided": "undecided", "fail": "would fail"}
 """State of a foreseen trial → its words."""
 
 LEAST_SECONDS = 0.05
@@ -29,9 +29,9 @@ def print_foresight(console: Console, explanations: Sequence[Explanation], strat
         _print_experiment(console, list(group))
         console.print()
     counts = count_states(explanations)
-    told = [f"{words} {counts[state]}" for state, words in STATES.items() if counts[state] or state != "failed"]
-    spent = sum(each.seconds for each in explanations if each.state == "ran")
-    saved = sum(each.seconds for each in explanations if each.state == "reused")
+    told = [f"{words} {counts[state]}" for state, words in STATES.items() if counts[state] or state != "fail"]
+    spent = sum(each.seconds for each in explanations if each.state == "run")
+    saved = sum(each.seconds for each in explanations if each.state == "reuse")
     line(console, (", ".join(told), "bold"), f" (last time {duration(spent)}; saves {duration(saved)})")
 
 
@@ -48,7 +48,7 @@ def _print_experiment(console: Console, explanations: Sequence[Explanation]) -> 
     for each in explanations:
         for condition, replicates in each.trials.items():
             counts.setdefault(condition, Counter())[each.state] += len(replicates)
-    shown = [state for state in STATES if state != "failed" or any(row["failed"] for row in counts.values())]
+    shown = [state for state in STATES if state != "fail" or any(row["fail"] for row in counts.values())]
     headings = [STATES[state] for state in shown]
     made = table("condition", *headings, numbers=headings)
     for condition, row in counts.items():
@@ -60,7 +60,7 @@ def _print_experiment(console: Console, explanations: Sequence[Explanation]) -> 
 
 def reason_parts(explanation: Explanation) -> list[str | tuple[str, str]]:
     """One explanation in one line: how many trials, what becomes of them, why, how long they took last time."""
-    style = {"ran": "green", "reused": "blue", "failed": "red"}.get(explanation.state, "yellow")
+    style = {"run": "green", "reuse": "blue", "fail": "red"}.get(explanation.state, "yellow")
     parts: list[str | tuple[str, str]] = [
         f"{plural(explanation.count, 'trial')} ",
         (STATES[explanation.state], style),

@@ -17,17 +17,19 @@ if TYPE_CHECKING:
 
 
 def explain(
-    target: Annotated[str, typer.Argument(help="A config.yaml, a folder, or the name of an experiment.")],
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="A config.yaml, a folder, or the name of an experiment.")
+    ],
     condition: Annotated[
         str | None, typer.Option(metavar="C", help="Only this condition: baseline or a treatment.")
     ] = None,
     replicate: Annotated[int | None, typer.Option(min=0, metavar="R", help="Only this replicate, from 0.")] = None,
     form: OutputFormat = Output.text,
 ) -> None:
-    """Say why each trial of TARGET, and of what it reads, would run or be reused.
+    """Say why trials would run or be reused.
 
-    Code that changed is shown as a diff, parameters as old and new, inputs by the file that they are. Nothing runs and
-    nothing is written.
+    The trials of TARGET and of all it reads. Code that changed is shown as a diff, parameters as old and new, inputs by
+    the file that they are. Nothing runs and nothing is written.
 
     \b
     Examples:
@@ -37,7 +39,7 @@ def explain(
     from crystallize.cli import console, schema
     from crystallize.cli.foresight import Foresight
     from crystallize.cli.streams import only_documents, quiet_logs
-    from crystallize.cli.summary import print_left_out
+    from crystallize.cli.summary import print_faults
     from crystallize.cli.targets import load
     from crystallize.settings import Settings
 
@@ -52,7 +54,7 @@ def explain(
     if form is Output.json:
         console.print_json(schema.foresight_document("explain", foresight, explanations, left_out))
     else:
-        print_left_out(console.err(), left_out)
+        print_faults(console.err(), left_out)
         print_explanations(console.out(), explanations)
     raise typer.Exit(1 if left_out else 0)
 
@@ -78,7 +80,7 @@ def _print_explanation(console: Console, explanation: Explanation) -> None:
     from crystallize.cli.dry_run import reason_parts
 
     line(console, "  ", *reason_parts(explanation))
-    if explanation.state != "reused":
+    if explanation.state != "reuse":
         by_replicates: dict[str, list[str]] = {}
         for condition, replicates in explanation.trials.items():
             by_replicates.setdefault(ranges(replicates), []).append(condition)

@@ -39,7 +39,7 @@ class Explanation:
 
     experiment: str
     state: str
-    """As after a run: ``ran``, ``reused``, ``failed``; or ``undecided``."""
+    """``run``, ``reuse``, ``undecided``, or ``fail`` before it starts."""
     reason: str
     changes: tuple[Difference, ...] = ()
     notes: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ def explain_all(
 
 
 def foreseen_row(foreseen: Foreseen, names: Mapping[int, str]) -> JobRow:
-    """A foreseen trial as a run would list it; its seconds are those of last time."""
+    """A foreseen trial as a row, in the states of `state_of`; its seconds are those of last time."""
     record = foreseen.decision.record if isinstance(foreseen.decision, Hit) else None
     last = record or foreseen.previous
     return JobRow(
@@ -99,12 +99,12 @@ def foreseen_row(foreseen: Foreseen, names: Mapping[int, str]) -> JobRow:
 
 
 def state_of(foreseen: Foreseen) -> str:
-    """What would become of a trial, in the words of a run."""
+    """What a run would do with a trial: ``run``, ``reuse``, ``undecided``, or ``fail`` before it starts."""
     if foreseen.error is not None:
-        return "failed"
+        return "fail"
     if foreseen.decision is None:
         return "undecided"
-    return "reused" if isinstance(foreseen.decision, Hit) else "ran"
+    return "reuse" if isinstance(foreseen.decision, Hit) else "run"
 
 
 def _reason(foreseen: Foreseen, names: Mapping[int, str]) -> str:

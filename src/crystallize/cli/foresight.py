@@ -58,7 +58,7 @@ class Foresight:
         return replace(self, foreseen=chosen)
 
     def rows(self) -> list[JobRow]:
-        """One row per trial, as a run would list it."""
+        """One row per trial, in order."""
         names = self.names
         return [foreseen_row(each, names) for each in self.foreseen]
 

@@ -21,7 +21,9 @@ class Form(str, Enum):  # noqa: UP042  (typer shows the values of a `str` enum)
 
 
 def graph(
-    target: Annotated[str, typer.Argument(help="A config.yaml, a folder, or the name of an experiment.")] = ".",
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="A config.yaml, a folder, or the name of an experiment.")
+    ] = ".",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write it here; the suffix says how: .svg, .png, .pdf, …"),
@@ -30,7 +32,9 @@ def graph(
         Form | None, typer.Option("--format", help="Print it in this form; svg and png need Graphviz.")
     ] = None,
 ) -> None:
-    """Draw the experiments of TARGET, all they read, and the artifacts between them. Runs none of their code.
+    """Draw experiments and the artifacts between them.
+
+    The experiments of TARGET and all they read, from their configurations alone: none of their code is loaded.
 
     \b
     Examples:
@@ -39,13 +43,13 @@ def graph(
       crystallize graph train --format mermaid
     """
     from crystallize.cli import console
-    from crystallize.cli.summary import print_left_out
+    from crystallize.cli.summary import print_faults
     from crystallize.cli.targets import path_of
     from crystallize.experiment.draw import Drawing, show
     from crystallize.experiment.outline import outline_of_path
 
     outline, faults = outline_of_path(path_of(target))
-    print_left_out(console.err(), faults)
+    print_faults(console.err(), faults)
     drawing, is_whole = Drawing(outline), not faults
     if output is not None:
         is_whole &= show(drawing, output, None if form is None else form.value)

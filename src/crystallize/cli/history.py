@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def history(
     experiment: Annotated[
-        str | None, typer.Argument(metavar="[EXPERIMENT]", help="Only runs of this experiment.")
+        str | None, typer.Argument(metavar="EXPERIMENT", help="Only runs of this experiment.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many runs, newest first.")] = 20,
     form: OutputFormat = Output.text,

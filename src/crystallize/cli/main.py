@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -55,57 +54,28 @@ def main(arguments: Sequence[str]) -> int:
     try:
         code = get_command(app).main(list(arguments), prog_name="crystallize", standalone_mode=False)
     except (KeyboardInterrupt, Abort):
-        _tell(run_command.KEPT)
+        typer.echo(run_command.KEPT, err=True)
         return run_command.INTERRUPTED
     except BrokenPipeError:
         _forget_stdout()
         return 1
-    except CrystallizeError as error:
-        return tell_error(error)
-    except OSError as error:
+    except (CrystallizeError, OSError) as error:
         return tell_error(error)
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             error.show()
             return int(error.exit_code)
-        return _tell_crash(error)
+        raise
     return code if isinstance(code, int) else 0
 
 
 def tell_error(error: Exception) -> int:
     """One line about a fault, below the traceback of the user's own code where that raised it; returns 2."""
-    traceback = getattr(error, "traceback_text", None)
-    if traceback:
-        sys.stderr.write(traceback)
-    _tell(" ".join(str(error).split()) or type(error).__name__, "error: ")
+    from crystallize.cli import console
+    from crystallize.cli.summary import print_faults
+
+    print_faults(console.err(), [error])
     return 2
-
-
-def _tell_crash(error: Exception) -> int:
-    """The user's traceback, when the exception comes out of their code (a plugin's hook); else it is ours to mend."""
-    from crystallize.experiment.user_code import user_traceback
-
-    trace = error.__traceback__
-    while trace is not None and not _is_users(trace.tb_frame.f_code.co_filename):
-        trace = trace.tb_next
-    if trace is None:
-        raise error
-    sys.stderr.write(user_traceback(error.with_traceback(trace)))
-    _tell(f"{type(error).__name__}: {error}", "error: ")
-    return 1
-
-
-def _is_users(filename: str) -> bool:
-    """Whether a file is part of the project around the working directory."""
-    from crystallize.settings import project_root
-
-    path, installed = Path(filename), (Path(sys.prefix), Path(__file__).parent.parent)
-    return path.is_relative_to(project_root(Path.cwd())) and not any(path.is_relative_to(each) for each in installed)
-
-
-def _tell(line: str, red: str = "") -> None:
-    typer.secho(red, fg=typer.colors.RED, bold=True, nl=False, err=True)
-    typer.echo(line, err=True)
 
 
 def _forget_stdout() -> None:

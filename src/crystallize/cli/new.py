@@ -8,7 +8,9 @@ import typer
 
 
 def new(
-    name: Annotated[str, typer.Argument(help="What the experiment is called; its folder is experiments/NAME.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="What the experiment is called; its folder is experiments/NAME.")
+    ],
     example: Annotated[
         bool, typer.Option("--example", help="With an output, treatments and a hypothesis, to be changed.")
     ] = False,

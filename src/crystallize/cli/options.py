@@ -16,11 +16,11 @@ class Output(str, Enum):  # noqa: UP042  (typer shows the values of a `str` enum
 
 
 OutputFormat = Annotated[
-    Output, typer.Option("--format", help="Print for people, or as JSON (docs/reference/json.md).", show_default=True)
+    Output, typer.Option("--format", help="Print for people, or as JSON (docs/reference/json.md).")
 ]
 Targets = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[TARGET]...", help="A config.yaml, a folder, or the name of an experiment; none: the whole project."
+        metavar="TARGET", help="A config.yaml, a folder, or the name of an experiment; none: the whole project."
     ),
 ]

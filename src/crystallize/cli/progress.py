@@ -131,8 +131,9 @@ class Progress:
         counts = self._tally.counts
         parts = [f"ran {counts['ran']}", f"reused {counts['reused']}", f"failed {counts['failed']}"]
         left = None if self._estimate is None else self._estimate.seconds_left()
-        if left is not None:
-            parts.append(f"about {console.duration(max(0.0, left - (monotonic() - self._settled_at)))} left")
+        if left:
+            since = monotonic() - self._settled_at
+            parts.append(f"about {console.duration(max(0.1, left - since))} left")
         if self._tally.seconds_saved >= 0.05:
             parts.append(f"saved {console.duration(self._tally.seconds_saved)}")
         return " · ".join(parts)

@@ -54,7 +54,7 @@ def run(
     ] = False,
     form: OutputFormat = Output.text,
 ) -> None:
-    """Run experiments and all they read; reuse what nothing has changed.
+    """Run experiments and all they read; reuse what is unchanged.
 
     \b
     TARGET is a config.yaml, a folder, or the name of an experiment; without one the whole project runs.
@@ -105,15 +105,15 @@ def _tell_foresight(
 ) -> int:
     from crystallize.cli import console, schema
     from crystallize.cli.dry_run import print_foresight
-    from crystallize.cli.summary import print_left_out
+    from crystallize.cli.summary import print_faults
 
     explanations = foresight.explanations(settings)
     if form is Output.json:
         console.print_json(schema.foresight_document("run", foresight, explanations, left_out))
     else:
-        print_left_out(console.err(), left_out)
+        print_faults(console.err(), left_out)
         print_foresight(console.out(), explanations, foresight.strategy)
-    return 1 if left_out or any(each.state == "failed" for each in explanations) else 0
+    return 1 if left_out or any(each.state == "fail" for each in explanations) else 0
 
 
 def _tell_run(
@@ -125,14 +125,14 @@ def _tell_run(
 ) -> int:
     from crystallize.cli import console, schema
     from crystallize.cli.foresight import strategy_of
-    from crystallize.cli.summary import print_left_out, print_run
+    from crystallize.cli.summary import print_faults, print_run
 
     report = running.report
     assert report is not None, "running.run() returned"
     if form is Output.json:
         console.print_json(schema.finished_document(report, strategy_of(running), tally.jobs, results, left_out))
     else:
-        print_left_out(console.err(), left_out)
+        print_faults(console.err(), left_out)
         print_run(console.out(), strategy_of(running), report, tally, results, left_out)
     if report.interrupted:
         console.err().print(KEPT)

@@ -22,7 +22,7 @@ def show(
     what: Annotated[str, typer.Argument(metavar="RUN|EXPERIMENT", help="The number of a run, or an experiment.")],
     form: OutputFormat = Output.text,
 ) -> None:
-    """Show what a run did, or the results that an experiment has now.
+    """Show one run, or the results of one experiment.
 
     \b
     Examples:

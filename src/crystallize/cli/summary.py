@@ -59,13 +59,13 @@ def print_run(
     )
 
 
-def print_left_out(console: Console, errors: Iterable[CrystallizeError]) -> None:
-    """What could not be loaded, and what reads it; one line each, below the traceback of the user's own code."""
+def print_faults(console: Console, errors: Iterable[Exception]) -> None:
+    """What is wrong, or blocked by that; one line each, below the traceback of the user's own code."""
     for error in errors:
         for row in getattr(error, "traceback_text", "").splitlines():
             line(console, row)
         word = ("blocked: ", "bold yellow") if isinstance(error, BlockedError) else ("error: ", "bold red")
-        line(console, word, str(error))
+        line(console, word, " ".join(str(error).split()) or type(error).__name__)
 
 
 def print_metrics(console: Console, conditions: Iterable[tuple[str, Mapping[str, Sequence[Any]]]]) -> None:

@@ -9,6 +9,9 @@ from crystallize.history.history import GroupRow, JobRow
 from crystallize.plan import events
 from crystallize.plan.plan import Plan
 
+_SETTLED = {"run": "ran", "reuse": "reused", "fail": "failed"}
+"""State of a foreseen job → what it would be once it had come true."""
+
 
 class Tally:
     """A watcher that keeps one row per settled job."""
@@ -63,14 +66,15 @@ class Tally:
 
 
 def by_group(rows: Iterable[JobRow]) -> dict[str, GroupRow]:
-    """Name of an experiment → its counts, from the rows of its jobs."""
+    """Name of an experiment → its counts, from the rows of its jobs; what would run counts as if it had run."""
     groups: dict[str, GroupRow] = {}
     for row in rows:
         group = groups.get(row.group) or GroupRow(row.group)
-        if row.state == "reused":
+        state = _SETTLED.get(row.state, row.state)
+        if state == "reused":
             group = group._replace(reused=group.reused + 1, seconds_saved=group.seconds_saved + row.seconds)
-        elif row.state in ("ran", "failed", "blocked"):
-            count = {row.state: getattr(group, row.state) + 1}
+        elif state in ("ran", "failed", "blocked"):
+            count = {state: getattr(group, state) + 1}
             group = group._replace(seconds=group.seconds + row.seconds, **count)
         groups[row.group] = group
     return groups

@@ -69,6 +69,9 @@ class Artifact(DataSource):
         """A datasource of the values of all replicates, as a list in order."""
         return GatheredArtifact(self._declared)
 
+    def __crystallize_contents__(self) -> tuple[object, ...]:
+        return ("artifact", self.name, self.loader, self.writer)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 

@@ -22,6 +22,8 @@ class TrialEnd:
     blocked: bool = False
     why: str = ""
     """Of a trial that ran: the reason."""
+    note: str | None = None
+    """Why its result may not be reused, though it succeeded."""
 
 
 @dataclass(slots=True)
@@ -60,7 +62,7 @@ class Collected:
         if isinstance(event, events.JobReused):
             self._end(event, TrialEnd(event.record, reused=True))
         elif isinstance(event, events.JobDone):
-            self._end(event, TrialEnd(event.record, why=event.note or event.miss.why))
+            self._end(event, TrialEnd(event.record, why=event.miss.why, note=event.note))
         elif isinstance(event, events.JobFailed):
             self._end(event, TrialEnd(error=event.error, why=event.miss.why if event.miss else ""))
         elif isinstance(event, events.JobBlocked):

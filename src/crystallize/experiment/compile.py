@@ -197,6 +197,7 @@ def _add_group(plan: Plan, node: Node, rows: Mapping[Path, ViewRows], session: S
     )
     kind, workers = experiment.executor(len(node.conditions) * node.replicates)
     node.work = TrialWork(experiment, node.links, node.treatments, node.view.path)
+    node.work.concurrent = workers > 1
     plan.groups.append(
         Group(name=experiment.label, kind=KIND, work=node.work, root=root, executor=kind, workers=workers)
     )

@@ -147,6 +147,7 @@ class Conclusion:
     def _notices(self) -> list[str]:
         notices = list(self._node.experiment.notices)
         notices += [f"{path} was changed or removed by hand and is restored" for path in self._view.restored]
+        notices += self._not_reusable()
         notices += self._unwritten()
         notices += self._unread()
         if self._hypotheses:
@@ -163,6 +164,15 @@ class Conclusion:
     def _baseline_failed(self, replicate: int) -> bool:
         end = self._collected.ends.get(("baseline", replicate))
         return end is None or end.record is None
+
+    def _not_reusable(self) -> Iterator[str]:
+        """Why trials that succeeded will run again, each reason once."""
+        by_note: dict[str, list[str]] = {}
+        for (condition, replicate), end in self._collected.ends.items():
+            if end.note is not None:
+                by_note.setdefault(end.note, []).append(f"{condition}/{replicate}")
+        for note, trials in by_note.items():
+            yield f"{', '.join(trials[:3])}{' and others' if len(trials) > 3 else ''}: {note}"
 
     def _unwritten(self) -> Iterator[str]:
         """Declared outputs that trials did not write."""

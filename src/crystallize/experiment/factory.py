@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
-from crystallize.errors import DefinitionTypeError
+from crystallize.errors import DefinitionTypeError, NotReusableError
 from crystallize.experiment.annotations import names_class, signature_of
 from crystallize.experiment.context import FrozenContext
 from crystallize.experiment.names import nearest
@@ -142,6 +142,9 @@ class Factory(ABC):
     def __call__(self, **overrides: Any) -> Any:
         """What the decorator makes, with these parameters."""
 
+    def __crystallize_contents__(self) -> tuple[object, ...]:
+        return ("factory", type(self).__name__, self.definition, tuple(self.declared))
+
     @property
     def __orig_source__(self) -> str:
         """The source text of the function, for editors; empty when there is none."""
@@ -190,9 +193,23 @@ def made_class(base: type, factory: Factory, ending: str) -> type:
         "__qualname__": name,
         "__doc__": factory.__doc__,
         "factory": factory,
+        "__crystallize_contents__": contents_of,
         **factory.declared._asdict(),
     }
     return type(base)(name, (base,), fields)
+
+
+def contents_of(made: Any) -> tuple[object, ...]:
+    """What tells one of the things that a factory made from another.
+
+    Raises NotReusableError for what only counts where the runner sees it: volatile sources and declared files.
+    """
+    if made.volatile or made.reads:
+        what = "volatile" if made.volatile else "reading declared files"
+        raise NotReusableError(
+            "", f"{made!r}, which is {what}, inside another value", "give it to the experiment itself"
+        )
+    return ("made", made.definition, made.explicit_params, made.version, made.depends_on)
 
 
 def make(factory: Callable[..., Any], params: Mapping[str, Any]) -> Any:

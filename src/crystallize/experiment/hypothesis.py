@@ -41,6 +41,9 @@ class Verifier:
         result: Mapping[str, Any] = self.definition(baseline, treatment, **self.params)
         return result
 
+    def __crystallize_contents__(self) -> tuple[object, ...]:
+        return ("verifier", self.definition, self.params)
+
     def __repr__(self) -> str:
         return f"{self.__name__}({', '.join(f'{name}={value!r}' for name, value in self.params.items())})"
 

@@ -31,6 +31,7 @@ from crystallize.fingerprint.values import digest_value, preview
 SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 HOOKS_INSIDE_A_RUN = ("before_run", "before_replicate", "before_step", "after_step", "run_experiment_loop")
 READS = (Artifact, GatheredArtifact, ArtifactPath)
+_PLAIN_ARTIFACT = Artifact("plain")
 
 
 class Surroundings:
@@ -115,6 +116,8 @@ class PartMaker:
             name = f"code.input.{link.port}"
             if link.loader is not None:
                 self._add_code(name, link.loader)
+            if isinstance(link.source, Artifact):
+                self._add_own_class(name, link.source)
             shape = "path" if link.loader is None else "all replicates" if link.gather else "one"
             # The loader gets a path that ends in the artifact's own name.
             digest = digest_of("link/1", shape.encode(), link.output.encode())
@@ -198,7 +201,7 @@ class PartMaker:
     def _add_fields(self, name: str, thing: Any) -> None:
         """The fields of an instance, one part each; as one value when it keeps them elsewhere than in `__dict__`."""
         kind = type(thing)
-        plain = hasattr(thing, "__dict__") and not any("__slots__" in vars(base) for base in kind.__mro__[:-1])
+        plain = hasattr(thing, "__dict__") and not any(vars(base).get("__slots__") for base in kind.__mro__)
         if not plain or isinstance(thing, (dict, list, tuple, set, str, int, float)):
             self._add_value(name, thing, holder=thing)
             return
@@ -212,8 +215,15 @@ class PartMaker:
     def _add_output(self, alias: str, artifact: Artifact) -> None:
         digest = digest_of("output/1", artifact.name.encode())
         self._parts.append(Part(f"output.{alias}", digest, artifact.name))
-        if artifact.writer is not None:
-            self._add_code(f"code.output.{alias}", artifact.writer)
+        self._add_code(f"code.output.{alias}", artifact.writer)
+        self._add_own_class(f"code.output.{alias}", artifact)
+
+    def _add_own_class(self, name: str, artifact: Artifact) -> None:
+        """The class of an artifact, and the fields it adds, where it is the user's own."""
+        if type(artifact) is not Artifact:
+            self._add_code(f"{name}.class", type(artifact))
+            for field in sorted(vars(artifact).keys() - vars(_PLAIN_ARTIFACT).keys()):
+                self._add_value(f"{name}.{field}", vars(artifact)[field])
 
     def _add_code(self, name: str, definition: object) -> None:
         try:

@@ -41,6 +41,9 @@ class Resource:
             made[identity] = (self.definition, self.definition(*arguments))
         return made[identity][1]
 
+    def __crystallize_contents__(self) -> tuple[object, ...]:
+        return ("resource", self.definition, self.key)
+
     def __repr__(self) -> str:
         return f"resource_factory({getattr(self.definition, '__qualname__', self.definition)!s})"
 

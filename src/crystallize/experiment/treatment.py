@@ -53,6 +53,9 @@ class Treatment:
     def __deepcopy__(self, memo: object) -> Treatment:
         return Treatment(self.name, self.definition or deepcopy(self.apply_map))
 
+    def __crystallize_contents__(self) -> tuple[object, ...]:
+        return ("treatment", self.name, self.apply_map, self.definition)
+
     def __repr__(self) -> str:
         return f"Treatment({self.name!r})"
 

@@ -16,6 +16,7 @@ from crystallize.experiment.artifact import default_loader
 from crystallize.experiment.blueprint import Blueprint
 from crystallize.experiment.constants import CONDITION_KEY, REPLICATE_KEY, SEED_USED_KEY
 from crystallize.experiment.context import FrozenContext, LoggingContext, current_context
+from crystallize.experiment.generators import GeneratorWatch
 from crystallize.experiment.links import Link
 from crystallize.experiment.plugins import LoggingPlugin, SeedPlugin
 from crystallize.experiment.treatment import Treatment
@@ -56,6 +57,8 @@ class TrialWork:
         self._treatments = treatments
         self._folder = folder
         self._shared = FrozenContext({})
+        self.concurrent = False
+        """Whether trials run side by side in this process, so that global generators belong to none of them."""
         self.uses_numpy = False
         """Whether the experiment's code imports numpy, so that its generator is seeded before anything imports it."""
         self._set_up: list[Any] = []
@@ -97,6 +100,7 @@ class TrialWork:
     async def run(self, task: Trial, workspace: Workspace) -> Outcome:
         """Fetches, runs every step, and returns what they recorded."""
         experiment = self._experiment
+        watch = GeneratorWatch() if self.concurrent else None
         ctx = self._context(task, workspace)
         token = current_context.set(ctx)
         try:
@@ -116,6 +120,7 @@ class TrialWork:
                 verbose=isinstance(ctx, LoggingContext),
                 return_provenance=True,
                 experiment=experiment,
+                observer=watch,
             )
         except Exception as error:
             self._hint_at_bytes(error)
@@ -127,6 +132,7 @@ class TrialWork:
             metrics={name: list(values) for name, values in ctx.metrics.as_dict().items()},
             facts=self._facts(task, ctx, treatment, workspace),
             provenance=provenance,
+            unrecordable=None if watch is None else watch.verdict(),
         )
 
     def _hint_at_bytes(self, error: Exception) -> None:
@@ -141,7 +147,8 @@ class TrialWork:
         values: dict[str, Any] = {REPLICATE_KEY: task.replicate, CONDITION_KEY: task.condition}
         if task.seed is not None and seeds is not None:
             values[SEED_USED_KEY] = task.seed
-            seeds.plant(task.seed, numpy=self.uses_numpy)
+            if not self.concurrent or seeds.seed_fn is not None:
+                seeds.plant(task.seed, numpy=self.uses_numpy)
         ctx = self._shared._fork(values)
         logging = self._experiment.get_plugin(LoggingPlugin)
         if logging is not None and logging.verbose:

@@ -12,8 +12,9 @@ import ast
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
-from crystallize.fingerprint.scopes import Import, imported_names, walrus_names
+from crystallize.fingerprint.scopes import walrus_names
 from crystallize.fingerprint.syntax import children, is_prose
+from crystallize.fingerprint.uses import Import, imported_names
 
 Kind = Literal["define", "assign", "import", "change", "decorate"]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import CodeType
 from typing import Any
 
-from crystallize.fingerprint.scopes import Import, Use
+from crystallize.fingerprint.uses import Import, Use
 
 _UNSEEN = frozenset({"__doc__", "__firstlineno__"})
 """What the body of a class stores without anybody having written it."""

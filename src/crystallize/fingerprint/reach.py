@@ -21,6 +21,7 @@ from crystallize.fingerprint.manifest import Piece
 from crystallize.fingerprint.modules import Module, Modules
 from crystallize.fingerprint.nodes import External, Held, Name, Node, Place, Thing, Whole
 from crystallize.fingerprint.objects import Objects
+from crystallize.fingerprint.places import Places
 from crystallize.fingerprint.resolve import Resolver
 from crystallize.fingerprint.shape import Shaper
 
@@ -46,12 +47,13 @@ class Reach:
         modules = Modules()
         self._resolver = Resolver(modules)
         self._shaper = Shaper(modules, self._resolver)
-        self._objects = Objects(modules, self._resolver, self._shaper)
+        self._places = Places(modules)
+        self._objects = Objects(modules, self._places, self._resolver, self._shaper)
         self._nodes: dict[Place, Node] = {}
 
     def place(self, definition: object) -> Place:
         """The place that stands for a definition."""
-        return self._objects.place(definition)
+        return self._places.of(definition)
 
     def node(self, place: Place) -> Node:
         """The node of a place, with the values it holds."""
@@ -87,7 +89,7 @@ class Reach:
         if binding is None:
             self._unbound(node, module, name, value)
             return node
-        stale = self._objects.stale(module, name) if binding.has("define") else None
+        stale = self._places.stale(module, name) if binding.has("define") else None
         statements = [
             statement
             for statement in binding.statements

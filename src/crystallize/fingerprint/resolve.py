@@ -11,7 +11,7 @@ from types import ModuleType
 from crystallize.fingerprint.bindings import Binding
 from crystallize.fingerprint.modules import Module, Modules, Outside
 from crystallize.fingerprint.nodes import External, Name, Place, Whole
-from crystallize.fingerprint.scopes import Import, Use
+from crystallize.fingerprint.uses import Import, Use
 
 _OWN_NAMES = frozenset({"__name__", "__file__", "__doc__", "__package__", "__spec__", "__builtins__"})
 

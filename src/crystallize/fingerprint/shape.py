@@ -13,8 +13,9 @@ from crystallize.fingerprint.bindings import Head, Statement
 from crystallize.fingerprint.modules import Module, Modules, Outside
 from crystallize.fingerprint.nodes import Node, Whole
 from crystallize.fingerprint.resolve import Found, Resolver
-from crystallize.fingerprint.scopes import Reading, Use, imported_names, read
+from crystallize.fingerprint.scopes import Reading, read
 from crystallize.fingerprint.syntax import dump
+from crystallize.fingerprint.uses import Use, imported_names
 
 _ENVIRON = frozenset(
     {("os", "getenv"), ("os", "environ")}

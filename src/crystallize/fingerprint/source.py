@@ -43,7 +43,7 @@ class Source:
         """Its names."""
         return Bindings(self.tree, self.text)
 
-    @property
+    @cached_property
     def has_walrus(self) -> bool:
         """Whether expressions may bind names."""
         return ":=" in self.text
@@ -102,13 +102,11 @@ class Source:
     def _compiled(self, name: str) -> dict[str, list[CodeType]]:
         """Qualified name → code objects, of what defines `name`; of the whole text when it is empty."""
         if name not in self._codes:
-            tree = self.tree
-            if name:
-                binding = self.bindings.names.get(name)
-                defined = [] if binding is None else binding.definitions()
-                # a call of `x.f()` compiles to other instructions where the module imports `x`
-                tree = ast.Module([*self.bindings.imports, *defined], type_ignores=[])
-            self._codes[name] = _compile(tree)
+            binding = self.bindings.names.get(name)
+            defined = [] if binding is None else binding.definitions()
+            # a call of `x.f()` compiles to other instructions where the module imports `x`
+            part = ast.Module([*self.bindings.imports, *defined], type_ignores=[])
+            self._codes[name] = _compile(part if name else self.text)
         return self._codes[name]
 
     @cached_property
@@ -125,14 +123,17 @@ class Source:
         return found
 
 
-def _compile(tree: ast.Module) -> dict[str, list[CodeType]]:
-    """Qualified name → code objects below a tree; nothing where it does not compile: `return` outside a function."""
+def _compile(text: ast.Module | str) -> dict[str, list[CodeType]]:
+    """Qualified name → code objects of a text or tree; nothing where it does not compile.
+
+    A text may parse and not compile (`return` outside a function); a tree may be too deep where its text is not.
+    """
     found: dict[str, list[CodeType]] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            _collect_codes(compile(tree, "<source>", "exec", dont_inherit=True), found)
-        except (SyntaxError, ValueError):
+            _collect_codes(compile(text, "<source>", "exec", dont_inherit=True), found)
+        except (SyntaxError, ValueError, RecursionError):
             return {}
     return found
 

@@ -95,6 +95,8 @@ def _resolve(kind: type) -> Handler:
     handler = COMPOSITES.get(kind) or _REGISTERED.get(kind)
     if handler is not None:
         return handler
+    if encode_object.CONTENTS in vars(kind):
+        return encode_object.telling
     names = [type_name(base) for base in kind.__mro__]
     for name in names:
         if name in _FAMILIES:

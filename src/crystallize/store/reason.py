@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from crystallize.fingerprint.digest import Digest
 from crystallize.fingerprint.manifest import Change, Manifest, Piece, Unclear
 
+VALUE_SUFFIX = " (value)"
+"""Ends the name of a piece that is the contents of a module-level name, beside the piece of its statement."""
+
 SAID = 2
 """How many causes a sentence names before it counts the others."""
 
@@ -38,11 +41,20 @@ def tell_changes(
 
 
 def changed_pieces(old: Sequence[Piece], new: Sequence[Piece]) -> list[tuple[Piece | None, Piece | None]]:
-    """The definitions that differ, paired by name; one that only moved or was renamed does not differ."""
+    """The definitions that differ, paired by name; one that only moved or was renamed does not differ.
+
+    A value whose statement differs as well is told by its statement alone.
+    """
     kept = {piece.digest for piece in old} & {piece.digest for piece in new}
     before = {piece.name: piece for piece in old if piece.digest not in kept}
     after = {piece.name: piece for piece in new if piece.digest not in kept}
-    return [(before.get(name), after.get(name)) for name in {**after, **before}]
+    names = {**after, **before}
+    told = [
+        name
+        for name in names
+        if name.removesuffix(VALUE_SUFFIX) == name or name.removesuffix(VALUE_SUFFIX) not in names
+    ]
+    return [(before.get(name), after.get(name)) for name in told]
 
 
 def _code_causes(change: Change, manifest: Manifest, pieces_of: Callable[[Digest], Sequence[Piece]]) -> list[str]:
@@ -58,7 +70,11 @@ def _code_causes(change: Change, manifest: Manifest, pieces_of: Callable[[Digest
 def _piece_cause(old: Piece | None, new: Piece | None) -> str:
     if old is None:
         return f"code now reaches {new.name if new else ''}"
-    return f"code of {old.name} changed" if new else f"code no longer reaches {old.name}"
+    if new is None:
+        return f"code no longer reaches {old.name}"
+    if old.name.endswith(VALUE_SUFFIX):
+        return f"{old.name.removesuffix(VALUE_SUFFIX)}: {old.text} → {new.text}"
+    return f"code of {old.name} changed"
 
 
 def _part_cause(change: Change) -> str:
