@@ -270,3 +270,17 @@ def _function(text: str) -> Callable[..., Any]:
 
 def _of(definition: object) -> Code:
     return codebase(Path()).of(definition)
+
+
+def test_dataclass_of_a_notebook_without_methods_counts_by_its_fields() -> None:
+    cells = [
+        "from dataclasses import dataclass",
+        "@dataclass\nclass Point:\n    x: int = 1",
+        "def step(): return Point()",
+    ]
+    fields = ("x: int = 1", "x: int = 2", "x: float = 1", "y: int = 1")
+
+    codes = [_notebook(cells[0], cells[1].replace("x: int = 1", field), cells[2]).code() for field in fields]
+
+    assert len({code.digest for code in codes}) == 4
+    assert codes[0].notes[0].endswith("Point: counts by what it holds, its text is not known")

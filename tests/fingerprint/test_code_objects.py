@@ -376,3 +376,13 @@ def test_local_dataclasses_are_told_apart_by_their_defaults(project: Project) ->
     """
 
     assert not project.same(text, text.replace("make(1)", "make(2)"))
+
+
+def test_closures_put_into_a_class_made_by_type_count_by_what_they_hold(project: Project) -> None:
+    text = """
+        def make(k):
+            return lambda self: k
+        step = type("Model", (), {"run": make(1)})
+    """
+
+    assert not project.same(text, text.replace("make(1)", "make(2)"))

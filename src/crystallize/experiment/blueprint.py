@@ -15,7 +15,7 @@ from crystallize.experiment.datasource import DataSource
 from crystallize.experiment.execution import Execution
 from crystallize.experiment.hypothesis import Hypothesis
 from crystallize.experiment.legacy_cache import compute_hash
-from crystallize.experiment.links import links_of
+from crystallize.experiment.links import READERS
 from crystallize.experiment.names import check_name
 from crystallize.experiment.pipeline import Pipeline
 from crystallize.experiment.plugins import ArtifactPlugin, BasePlugin, LoggingPlugin, SeedPlugin, overrides
@@ -101,7 +101,7 @@ class Blueprint:
         """The count that the definition gives, or its datasource; None when neither does."""
         if self._replicates is not None:
             return self._replicates
-        if links_of(self.datasource):
+        if isinstance(self.datasource, READERS):
             return None
         count = getattr(self.datasource, "replicates", None)
         return count if isinstance(count, int) else None

@@ -5,7 +5,7 @@ Edges are read from the datasources when they are needed, so a datasource may be
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from crystallize.experiment.blueprint import checked_replicates, chosen_strategy
 from crystallize.experiment.compile import Asked, Node
 from crystallize.experiment.entries import Overrides
 from crystallize.experiment.experiment import Experiment
-from crystallize.experiment.links import links_of
+from crystallize.experiment.links import Link, links_of
 from crystallize.experiment.result import ExperimentMetrics, Result, TreatmentMetrics
 from crystallize.experiment.running import Running
 from crystallize.experiment.treatment import Treatment
@@ -139,23 +139,11 @@ class ExperimentGraph:
 
         Raises GraphError when an artifact is read that no experiment of the graph writes.
         """
-        edges = {}
-        for name, experiment in self.experiments.items():
-            upstream = [
-                self._producer_name(name, link.producer, link.output) for link in links_of(experiment.datasource)
-            ]
-            edges[name] = list(dict.fromkeys([*upstream, *self._after.get(name, ())]))
-        return edges
+        return self._edges({name: links_of(experiment.datasource) for name, experiment in self.experiments.items()})
 
     def order(self) -> list[str]:
         """Names in an order in which each comes after what it reads. Raises GraphError for a cycle."""
-        try:
-            return list(TopologicalSorter(self.edges()).static_order())
-        except CycleError as error:
-            cycle = " → ".join(reversed(error.args[1]))
-            raise GraphError(
-                f"the graph contains cycles: {cycle}", remedy="let one of them read something else"
-            ) from None
+        return _sorted(self.edges())
 
     def run(
         self,
@@ -233,15 +221,23 @@ class ExperimentGraph:
         return dict(results)
 
     def _nodes(self) -> list[Node]:
+        links = {name: links_of(experiment.datasource) for name, experiment in self.experiments.items()}
+        edges = self._edges(links)
         nodes = []
-        for name in self.order():
+        for name in _sorted(edges):
             experiment = self.experiments[name]
             experiment.validate()
-            read = {link.producer for link in links_of(experiment.datasource)}
-            after = [self.experiments[upstream] for upstream in self._after.get(name, ())]
-            links = links_of(experiment.datasource)
-            nodes.append(Node(experiment, links, [upstream for upstream in after if upstream not in read]))
+            read = {id(link.producer) for link in links[name]}
+            after = [self.experiments[upstream] for upstream in edges[name]]
+            nodes.append(Node(experiment, links[name], [upstream for upstream in after if id(upstream) not in read]))
         return nodes
+
+    def _edges(self, links: Mapping[str, Sequence[Link]]) -> dict[str, list[str]]:
+        edges = {}
+        for name, read in links.items():
+            upstream = [self._producer_name(name, link.producer, link.output) for link in read]
+            edges[name] = list(dict.fromkeys([*upstream, *self._after.get(name, ())]))
+        return edges
 
     def _producer_name(self, reader: str, producer: Any, output: str) -> str:
         name = getattr(producer, "name", None)
@@ -294,6 +290,15 @@ class _Progress:
         if self._callback is not None:
             for status, name in pending:
                 await self._callback(status, name)
+
+
+def _sorted(edges: Mapping[str, Sequence[str]]) -> list[str]:
+    """Names, each after those it reads. Raises GraphError for a cycle."""
+    try:
+        return list(TopologicalSorter(edges).static_order())
+    except CycleError as error:
+        cycle = " → ".join(reversed(error.args[1]))
+        raise GraphError(f"the graph contains cycles: {cycle}", remedy="let one of them read something else") from None
 
 
 def _check_producers(experiments: Iterable[Experiment]) -> None:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+READERS = (Artifact, GatheredArtifact, ArtifactPath, ExperimentInput)
+"""Datasources over other experiments: their counts of replicates are those of what they read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """One artifact of another experiment that a datasource reads."""

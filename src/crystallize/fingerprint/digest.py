@@ -1,11 +1,12 @@
 """Digests: 32 bytes of BLAKE3 over pre-images that cannot be confused.
 
-Every pre-image starts with its kind, which carries a format version (``value/1``), and every piece after it is
-length-prefixed, so no two different lists of pieces ever have the same bytes.
+Every pre-image names its kind, which carries a format version (``value/1``), and tells the length of every piece before
+the pieces, so no two different lists of pieces ever have the same bytes.
 """
 
 from __future__ import annotations
 
+import struct
 from typing import NewType
 
 from blake3 import blake3
@@ -24,13 +25,10 @@ def digest_of(kind: str, *pieces: bytes) -> Digest:
 
 
 def frame(kind: str, *pieces: bytes) -> bytes:
-    """`kind` and `pieces`, each behind its length as 8 bytes, least significant first."""
+    """Lengths of kind and pieces and the number of pieces, 8 bytes each, least significant first; then kind, pieces."""
     head = kind.encode()
-    parts = [len(head).to_bytes(8, "little"), head]
-    for piece in pieces:
-        parts.append(len(piece).to_bytes(8, "little"))
-        parts.append(piece)
-    return b"".join(parts)
+    lengths = [len(head), len(pieces), *map(len, pieces)]
+    return b"".join((struct.pack(f"<{len(lengths)}Q", *lengths), head, *pieces))
 
 
 def short(digest: bytes) -> str:

@@ -70,9 +70,9 @@ def is_own(kind: type, function: FunctionType) -> bool:
     return function.__code__.co_qualname.startswith(f"{kind.__qualname__}.")
 
 
-def is_generated(function: FunctionType) -> bool:
-    """Whether a function has no text because a class decorator wrote it, as dataclasses do."""
-    return function.__code__.co_filename.startswith("<")
+def is_generated(kind: type, function: FunctionType) -> bool:
+    """Whether a function of a class has no text because a class decorator wrote it, as dataclasses do."""
+    return function.__code__.co_filename.startswith("<") and not is_own(kind, function)
 
 
 def data_of(kind: type, names: Iterable[str] | None = None) -> list[str]:

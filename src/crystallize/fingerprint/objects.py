@@ -123,10 +123,11 @@ class Objects:
             if base is not object:
                 node.lead("base", self._places.of(base), holds=True)
         self._lead_to_statements(node, kind)
+        generated = {name for name, function in methods_of(kind) if is_generated(kind, function)}
         for name, function in methods_of(kind):
             if function in own:
                 self._hold_cells(node, function, must=is_local)
-            elif (is_local or not own) and not is_generated(function):
+            elif (is_local or not own) and name not in generated:
                 node.lead(name, self._places.of(function), holds=is_local)
             self.hold_defaults(node, function, must=is_local)
         return node
