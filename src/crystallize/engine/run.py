@@ -241,6 +241,7 @@ class Driver:
 
     def _done(self, index: int, outcome: Outcome, workspace: Workspace, seconds: float) -> None:
         job = self._plan.jobs[index]
+        unrecordable = outcome.unrecordable or workspace.changed_input()
         record = NewRecord(
             manifest=self._questions[index][0],
             label=job.label,
@@ -251,12 +252,12 @@ class Driver:
             small_blobs=workspace.small_blobs,
             seconds=seconds,
             run=self._runs[job.group],
-            once=outcome.unrecordable is not None,
+            once=unrecordable is not None,
         )
         if self._schedule.has_consumers(index):
             self._settled.keep(index, workspace.outputs)
         self._recorder.add(self._store_of(index), record, index)
-        self._uncommitted[index] = outcome.unrecordable
+        self._uncommitted[index] = unrecordable
         self._schedule.settle(index, State.DONE)
 
     def _commit(self) -> None:

@@ -206,7 +206,9 @@ class ExperimentView:
 
     def _lay(self, output: Output, path: str) -> ViewFile:
         stat = self._store.lay(output, self._store.root / path, verify=False)
-        return ViewFile(path, output.digest, output.size_bytes, stat.st_mtime_ns, output.is_tree)
+        file = ViewFile(path, output.digest, output.size_bytes, stat.st_mtime_ns, output.is_tree)
+        self._store.views.note(file)
+        return file
 
     def _put(self, view: View, *, now: bool = False) -> None:
         self._rows[view.condition] = view

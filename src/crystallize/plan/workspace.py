@@ -24,12 +24,13 @@ class Workspace:
     inputs : port → the artifacts to read, each with the store that holds it; a list for a port that gathers.
     """
 
-    __slots__ = ("_folder", "_inputs", "_outputs", "_small", "store")
+    __slots__ = ("_folder", "_inputs", "_outputs", "_placed", "_small", "store")
 
     def __init__(self, store: Store, inputs: Mapping[str, tuple[Store, Output] | list[tuple[Store, Output]]]) -> None:
         self.store = store
         self._inputs = inputs
         self._folder: Path | None = None
+        self._placed: list[tuple[Store, Output, Path]] = []
         self._outputs: list[Output] = []
         self._small: dict[Digest, bytes] = {}
 
@@ -63,6 +64,13 @@ class Workspace:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def changed_input(self) -> str | None:
+        """Which file of a view was changed by somebody while the job read it; None when none was."""
+        for store, output, path in self._placed:
+            if store.placed(output) is None:
+                return f"{path} was changed while it was read"
+        return None
+
     @property
     def outputs(self) -> tuple[Output, ...]:
         """What was written so far, in order."""
@@ -82,6 +90,7 @@ class Workspace:
     def _lay(self, store: Store, output: Output, port: str) -> Path:
         placed = store.placed(output)
         if placed is not None:
+            self._placed.append((store, output, placed))
             return placed
         target = self.scratch("inputs", port) / output.name
         store.lay(output, target)

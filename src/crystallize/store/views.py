@@ -17,6 +17,10 @@ from crystallize.fingerprint.digest import Digest
 from crystallize.store.database import Database
 
 
+NOTED_FILES = 4096
+"""How many of the files written last are known without their rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class ViewFile:
     """One file or folder that we wrote."""
@@ -54,6 +58,7 @@ class Views:
     def __init__(self, root: Path, database: Database) -> None:
         self._root = root
         self._database = database
+        self._noted: dict[Digest, ViewFile] = {}
 
     def of(self, folder: str) -> dict[str, View]:
         """Condition → view, of one folder."""
@@ -116,8 +121,17 @@ class Views:
         except OSError:
             return False
 
+    def note(self, file: ViewFile) -> None:
+        """Lets `showing` find a file that was just written, before its row is put."""
+        self._noted[file.digest] = file
+        if len(self._noted) > NOTED_FILES:
+            del self._noted[next(iter(self._noted))]
+
     def showing(self, digest: Digest, limit: int = 16) -> list[tuple[Path, ViewFile]]:
         """Some of the intact files with these contents, anywhere in the root."""
+        noted = self._noted.get(digest)
+        if noted is not None and self.intact(noted):
+            return [(self._root / noted.path, noted)]
         rows = self._database.read(
             "SELECT path, digest, size_bytes, mtime_ns, is_tree FROM view_files WHERE digest = ? LIMIT ?",
             (digest, limit),
