@@ -99,6 +99,7 @@ def test_after_a_failure_only_what_is_missing_runs(training: Story) -> None:
 def test_a_broken_experiment_is_left_out_and_the_rest_runs(training: Story) -> None:
     training.write("experiments/bad/config.yaml", "datasource: {a: clean#rows}\nstepz: [x]\n")
     training.write("experiments/reader/config.yaml", "datasource: {a: bad#x}\nsteps: [tell]\n")
+    training.write("experiments/reader/steps.py", TRAINING["experiments/report/steps.py"])
     training.write("experiments/raising/config.yaml", "datasource: {a: clean#rows}\nsteps: [tell]\n")
     training.write("experiments/raising/steps.py", "import nothing_of_this_name\n")
 
@@ -106,7 +107,7 @@ def test_a_broken_experiment_is_left_out_and_the_rest_runs(training: Story) -> N
 
     assert "bad/config.yaml:2: the key 'stepz' is not known; did you mean 'steps'?" in done.stderr
     assert "raising/steps.py:1: ModuleNotFoundError" in done.stderr
-    assert "blocked: " in done.stderr
+    assert "blocked: " in done.stderr and "'reader' reads bad#x" in done.stderr
     assert last_line(done.stdout) == "ran 7, reused 0, failed 0, blocked 0, left out 3 experiments"
 
 
