@@ -118,3 +118,10 @@ def test_a_list_at_the_top_is_a_type_error() -> None:
 def test_a_single_value_may_be_anything() -> None:
     assert parse_value("[1, {a: true}]", "--set") == [1, {"a": True}]
     assert parse_value("", "--set") is None
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", "1.0e-3", "0.001"])
+def test_numbers_in_scientific_notation_are_numbers(text: str) -> None:
+    document = parse_document(f"lr: {text}", Path("config.yaml"))
+
+    assert document.value == {"lr": 0.001}

@@ -215,3 +215,61 @@ def test_definitions_in_a_value_still_count_after_a_job_changed_it(project: Proj
 
 def _digest(steps: ModuleType, left: LeftStates) -> Digest:
     return Codebase(Path(), left).digest_of(steps.step)
+
+
+def test_module_that_a_job_imports_counts_the_same_afterwards(project: Project) -> None:
+    files = {
+        "steps": "def step():\n    import pkg.late\n    from late import go\n    return go(), pkg.late.go()",
+        "late": "import base\nRATE = 2 ** 3\nclass Model:\n    n = RATE\n"
+        "def go(k=RATE): return RATE, Model, base.LIMIT",
+        "base": "LIMIT = max(1, 2)",
+        "pkg/__init__": "",
+        "pkg/late": "from late import *",
+    }
+    with project.imported(files) as steps:
+        before = Codebase(Path(), LeftStates()).of(steps.step)
+        steps.step()
+        after = Codebase(Path(), LeftStates()).of(steps.step)
+
+    assert after == before
+    assert "late.RATE counts by initialiser" in before.notes
+
+
+def test_edit_since_import_of_a_module_that_a_function_imported_is_seen(project: Project) -> None:
+    files = {"steps": "def step():\n    from late import go\n    return go()", "late": "def go(): return 1"}
+    with project.imported(files) as steps:
+        steps.step()
+        path = Path(str(steps.__file__)).with_name("late.py")
+        path.write_text("def go(): return 2", encoding="utf-8")
+
+        assert "late.go: edited since import" in Codebase(Path(), LeftStates()).of(steps.step).notes
+
+
+def test_name_that_a_job_binds_first_is_no_edit(project: Project) -> None:
+    with project.imported({"steps": "def step():\n    global CACHE\n    CACHE = 1\n    return CACHE"}) as steps:
+        left = LeftStates()
+        before = _digest(steps, left)
+        steps.step()
+        left.leave()
+
+        assert _digest(steps, left) == before
+
+
+def test_variable_that_a_job_binds_first_is_no_edit(project: Project) -> None:
+    text = """
+        def make():
+            def step():
+                nonlocal cache
+                cache = 1
+            if False:
+                cache = 0
+            return step
+        step = make()
+    """
+    with project.imported({"steps": text}) as steps:
+        left = LeftStates()
+        before = _digest(steps, left)
+        steps.step()
+        left.leave()
+
+        assert _digest(steps, left) == before

@@ -122,6 +122,11 @@ class Progress:
             self._display.stop()
 
     @property
+    def total(self) -> int:
+        """Jobs of the run."""
+        return len(self._tally.plan.jobs)
+
+    @property
     def settled(self) -> int:
         """Jobs of which nothing more will be told."""
         return self._tally.counts.total()
@@ -148,10 +153,9 @@ class Progress:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 
-        total = len(self._tally.plan.jobs)
         row = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=total, completed=self.settled, width=24)
-        row.add_row(self._running, bar, f"{self.settled}/{total}", self.line())
+        bar = ProgressBar(total=self.total, completed=self.settled, width=24)
+        row.add_row(self._running, bar, f"{self.settled}/{self.total}", self.line())
         return row
 
 
@@ -202,6 +206,5 @@ class _Lines:
 
     def _write(self, progress: Progress) -> None:
         while not self._stop.wait(LINE_SECONDS):
-            total = len(progress._tally.plan.jobs)
-            sys.stderr.write(f"{progress.settled} of {total} trials: {progress.line()}\n")
+            sys.stderr.write(f"{progress.settled} of {progress.total} trials: {progress.line()}\n")
             sys.stderr.flush()

@@ -16,7 +16,7 @@ from crystallize.experiment.execution import Execution
 from crystallize.experiment.hypothesis import Hypothesis
 from crystallize.experiment.legacy_cache import compute_hash
 from crystallize.experiment.links import READERS
-from crystallize.experiment.names import check_name
+from crystallize.experiment.names import check_distinct, check_name
 from crystallize.experiment.pipeline import Pipeline
 from crystallize.experiment.plugins import ArtifactPlugin, BasePlugin, LoggingPlugin, SeedPlugin, overrides
 from crystallize.experiment.treatment import Treatment
@@ -66,6 +66,7 @@ class Blueprint:
         self.pipeline: Any = pipeline
         self.initial_ctx = dict(initial_ctx or {})
         self.treatments = list(treatments or [])
+        check_distinct("condition", [treatment.name for treatment in self.treatments])
         self.hypotheses = list(hypotheses or [])
         self.reads, self.ignore = tuple(reads), tuple(ignore)
         self.id: str | None = None

@@ -16,6 +16,7 @@ from crystallize.experiment.compile import Asked, Node
 from crystallize.experiment.entries import Overrides
 from crystallize.experiment.experiment import Experiment
 from crystallize.experiment.links import Link, links_of
+from crystallize.experiment.names import folded
 from crystallize.experiment.result import ExperimentMetrics, Result, TreatmentMetrics
 from crystallize.experiment.running import Running
 from crystallize.experiment.treatment import Treatment
@@ -56,6 +57,7 @@ class ExperimentGraph:
 
     def __init__(self, *experiments: Experiment, name: str | None = None) -> None:
         self.experiments: dict[str, Experiment] = {}
+        self._folded: dict[str, Experiment] = {}
         self.results: dict[str, Result] = {}
         """Of the last run; a new dict each time."""
         self.left_out: dict[str, CrystallizeError] = {}
@@ -116,8 +118,15 @@ class ExperimentGraph:
         """Adds a node. Raises GraphError when it has no name or the name is taken by another experiment."""
         if experiment.name is None:
             raise GraphError("an experiment in a graph has no name", remedy="give it one: Experiment(name=…)")
-        if self.experiments.setdefault(experiment.name, experiment) is not experiment:
-            raise GraphError(f"two experiments are called '{experiment.name}'", remedy="give each its own name")
+        other = self._folded.setdefault(folded(experiment.name), experiment)
+        if other is not experiment:
+            raise GraphError(
+                f"two experiments are called '{experiment.name}'"
+                if other.name == experiment.name
+                else f"experiments '{other.name}' and '{experiment.name}' differ by case only",
+                remedy="give each its own name",
+            )
+        self.experiments[experiment.name] = experiment
 
     def add_dependency(self, downstream: Experiment, upstream: Experiment) -> None:
         """Lets `downstream` wait for `upstream` and count on all its artifacts, though it reads none of them.

@@ -6,6 +6,7 @@ tags and more than one document are errors, each told once, with path and line.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,14 @@ import yaml
 
 from crystallize.errors import DefinitionError, DefinitionTypeError, MissingFileError
 
-Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The safe loader over libyaml, else the one in Python."""
+
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The safe loader over libyaml, else the one in Python; ``1e-3`` is a number, as YAML 1.2 has it."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
 
 KeyPath = tuple[Hashable, ...]
 """Mapping keys and list positions from the top of a document: ``("steps", 0, "scale")``."""

@@ -51,7 +51,7 @@ def code_uses(code: CodeType) -> list[Use]:
 
 
 def _use(chain: list[str], what: tuple[Import, ...] = ()) -> Use:
-    return Use(chain[0], tuple(chain[1:]), (), what, None, False)
+    return Use(chain[0], tuple(chain[1:]), (), what, None, False, True)
 
 
 def _imported(module: str, level: object, names: object) -> Iterator[Use]:

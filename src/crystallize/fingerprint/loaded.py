@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from types import FunctionType, ModuleType
+from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 INNER = ("__wrapped__", "py_func", "func", "definition", "__func__", "fget", "fset", "fdel")
 """Where wrappers keep the function they stand for: functools, numba, partials, our own factories, descriptors."""
 
-MISSING: Any = object()
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "(no value yet)"
+
+
+MISSING: Any = _Missing()
 """Stands for a cell, attribute or name that has no value."""
 
 
@@ -55,9 +61,17 @@ def attribute_of(value: object, name: str) -> Any:
 def cells_of(function: FunctionType) -> dict[str, Any]:
     """Name of a closure variable → its value, MISSING while it has none."""
     return {
-        name: getattr(cell, "cell_contents", MISSING)
+        name: cell_value(cell)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     }
+
+
+def cell_value(cell: CellType) -> Any:
+    """What a cell of a closure holds, MISSING while that is nothing."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return MISSING
 
 
 def methods_of(kind: type) -> list[tuple[str, FunctionType]]:

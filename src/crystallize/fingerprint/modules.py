@@ -47,7 +47,11 @@ class Outside(NamedTuple):
 
 
 class Module:
-    """A module of the project. Equal only to itself."""
+    """A module of the project. Equal only to itself.
+
+    A module that only functions import may be loaded in one run and not yet in the next, so of such a *late* module
+    the statements count and no values: it has no namespace, even when it is loaded.
+    """
 
     def __init__(
         self,
@@ -58,12 +62,16 @@ class Module:
         package: str = "",
         search: Sequence[str] | None = None,
         world: World | None = None,
+        live: Namespace | None = None,
     ) -> None:
         self.name = name
         self.path = path
         """Its file; None for namespace packages and what was typed into an interpreter."""
         self.namespace: Namespace = {} if namespace is None else namespace
+        """Its names as they are now; empty when it is late."""
+        self.live: Namespace = self.namespace if live is None else live
         """Its names as they are now; empty when it is not loaded."""
+        self.is_late = namespace is None
         self.package = package
         """What its relative imports begin with."""
         self.search = search
@@ -83,10 +91,18 @@ class Module:
         module = sys.modules.get(self.name)
         return module if getattr(module, "__dict__", None) is self.namespace else self.namespace
 
+    def as_late(self) -> Module:
+        """The same module without its values; itself where these are all that is known of it."""
+        if self.is_late or not self.source.text:
+            return self
+        return Module(
+            self.name, path=self.path, package=self.package, search=self.search, world=self.world, live=self.namespace
+        )
+
     @cached_property
     def source(self) -> Source:
         """Its text as loaded, else as the file is now; empty when there is none."""
-        text = self.namespace.get(SOURCE)
+        text = self.live.get(SOURCE)
         return Source(text if isinstance(text, str) else _read(self.path))
 
     @property
@@ -106,7 +122,7 @@ class Modules:
 
     def __init__(self) -> None:
         self._by_namespace: dict[int, tuple[Namespace, Module | Outside]] = {}
-        self._by_name: dict[tuple[int, str], Module | Outside] = {}
+        self._by_name: dict[tuple[int, str, bool], Module | Outside] = {}
         self._typed: dict[str, Source] = {}
 
     def holding(self, namespace: Namespace) -> Module | Outside:
@@ -117,14 +133,16 @@ class Modules:
             known = self._by_namespace[id(namespace)] = (namespace, _loaded(namespace))
         return known[1]
 
-    def named(self, name: str, importer: Module | None = None) -> Module | Outside:
-        """What ``import name`` means in `importer`, `name` being absolute."""
+    def named(self, name: str, importer: Module | None = None, *, late: bool = False) -> Module | Outside:
+        """What ``import name`` means in `importer`, `name` being absolute; `late`: when it stands in a function."""
         if name.partition(".")[0] == "crystallize":
             return Outside("crystallize")
         world = None if importer is None else importer.world
-        key = (id(world), name)
+        late = late or (importer is not None and importer.is_late)
+        key = (id(world), name, late)
         if key not in self._by_name:
-            self._by_name[key] = (self._in_world(world, name) if world else None) or self._anywhere(name)
+            found = (self._in_world(world, name) if world else None) or self._anywhere(name)
+            self._by_name[key] = found.as_late() if late and isinstance(found, Module) else found
         return self._by_name[key]
 
     def inside(self, package: Module, name: str) -> Module | Outside | None:
@@ -134,14 +152,14 @@ class Modules:
         found = self.named(f"{package.name}.{name}", package)
         return None if found == Outside("missing") else found
 
-    def relative(self, importer: Module, level: int, name: str) -> Module | Outside:
+    def relative(self, importer: Module, level: int, name: str, *, late: bool = False) -> Module | Outside:
         """What ``from ..name import`` means in `importer`, `level` being the number of dots."""
         if level == 0:
-            return self.named(name, importer)
+            return self.named(name, importer, late=late)
         base = importer.package.split(".")
         base = base[: len(base) - level + 1]
         full = ".".join([*base, *([name] if name else [])])
-        return self.named(full, importer) if full else Outside("missing")
+        return self.named(full, importer, late=late) if full else Outside("missing")
 
     def source_of(self, module: Module, code: CodeType) -> Source | None:
         """The text that a loaded code object of `module` was compiled from; None when nobody kept it."""

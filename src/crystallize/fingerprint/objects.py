@@ -15,6 +15,7 @@ from crystallize.fingerprint.bytecode import code_text, code_uses
 from crystallize.fingerprint.loaded import (
     MISSING,
     assigned_in,
+    cell_value,
     cells_of,
     data_of,
     inner_of,
@@ -186,13 +187,13 @@ class Objects:
     def _hold_cells(self, node: Node, function: FunctionType, *, must: bool) -> None:
         """What a closure holds: definitions are followed as code, modules through their attributes, the rest counts."""
         for cell, (name, value) in zip(function.__closure__ or (), cells_of(function).items(), strict=True):
-            if value is MISSING or isinstance(value, ModuleType):
+            if isinstance(value, ModuleType):
                 continue
             if isinstance(value, FunctionType | type | MethodType | partial | BuiltinFunctionType):
                 node.lead(name, self._places.of(value), holds=must)
             else:
                 where = f"{node.name or function.__qualname__}.{name}"
-                node.held.append(Held(where, cell, "cell", partial(getattr, cell, "cell_contents", MISSING), must))
+                node.held.append(Held(where, cell, "cell", partial(cell_value, cell), must))
 
     def _write_code(self, node: Node, module: Module, code: CodeType) -> None:
         node.written.append(code_text(code))

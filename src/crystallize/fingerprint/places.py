@@ -58,7 +58,7 @@ class Places:
 
     def stale(self, module: Module, name: str) -> FunctionType | type | None:
         """What stands loaded behind a defined name and is not what the source now says; None when it is the same."""
-        value = module.namespace.get(name, MISSING)
+        value = module.live.get(name, MISSING)
         if isinstance(value, type) and value.__qualname__ == name:
             codes = [method.__code__ for _, method in methods_of(value)]
             own = [code for code in codes if module.is_file(code.co_filename)]

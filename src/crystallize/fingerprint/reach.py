@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from crystallize.errors import NotReusableError
 from crystallize.fingerprint import values
-from crystallize.fingerprint.bindings import Binding
+from crystallize.fingerprint.bindings import Binding, Statement
 from crystallize.fingerprint.digest import Digest, digest_bytes, digest_of
 from crystallize.fingerprint.left import LeftStates
 from crystallize.fingerprint.loaded import MISSING, assigned_in, functions_behind, methods_of
@@ -103,6 +103,8 @@ class Reach:
             self._hold_definition(node, binding, name, value)
         elif binding.has("assign") and not isinstance(value, ModuleType):
             self._hold_value(node, module, name)
+            if module.is_late and not all(_is_literal(statement) for statement in statements):
+                node.notes.append(f"{node.name} counts by initialiser")
         return node
 
     def _unbound(self, node: Node, module: Module, name: str, value: object) -> None:
@@ -116,7 +118,8 @@ class Reach:
 
     def _hold_value(self, node: Node, module: Module, name: str) -> None:
         namespace = module.namespace
-        if name in namespace and type(namespace[name]).__module__.partition(".")[0] != "crystallize":
+        kind = type(namespace.get(name, MISSING))
+        if not module.is_late and kind.__module__.partition(".")[0] != "crystallize":
             node.held.append(Held(node.name, module.holder, name, lambda: namespace.get(name, MISSING), must=False))
 
     def _hold_definition(self, node: Node, binding: Binding, name: str, value: object) -> None:
@@ -177,7 +180,8 @@ class Reach:
         """The digest of a value, in which each definition counts by what is written of it, and those definitions."""
         value = held.read()
         if value is MISSING:
-            raise NotReusableError(held.name, "a name without a value", "give it one before the run")
+            # a job may give it one: then it is as jobs left it
+            return digest_of("missing/1"), ()
         met: dict[int, tuple[Digest, object]] = {}
 
         def code_of(definition: object) -> Digest:
@@ -190,3 +194,8 @@ class Reach:
         # in an order that no set and no dict decides
         ordered = sorted(met.values(), key=lambda pair: pair[0])
         return digest_of("held/1", encoded), tuple(definition for _, definition in ordered)
+
+
+def _is_literal(statement: Statement) -> bool:
+    """Whether a statement assigns a constant, so that it says all there is to know."""
+    return isinstance(getattr(statement.node, "value", None), ast.Constant) and not statement.heads

@@ -47,7 +47,7 @@ class Resolver:
         walk = _Walk(self._modules)
         if use.imports:
             for what in use.imports:
-                walk.imported(module, what, use.attributes, 1)
+                walk.imported(module, what, use.attributes, 1, late=use.late)
         else:
             walk.name(module, use.name, use.attributes, 1)
         return walk.found
@@ -92,15 +92,15 @@ class _Walk:
         if binding is None or not (binding.imports or binding.has("define") or binding.has("assign")):
             self._unbound(module, name, rest, links)
 
-    def imported(self, module: Module, what: Import, rest: tuple[str, ...], links: int) -> None:
-        target = self._modules.relative(module, what.level, what.module)
+    def imported(self, module: Module, what: Import, rest: tuple[str, ...], links: int, *, late: bool = False) -> None:
+        target = self._modules.relative(module, what.level, what.module, late=late)
         if what.name is None:
             self.target(target, what.text, rest, links)
         elif isinstance(target, Module):
             # `from . import x` in a package itself means the submodule
             self.member(target, what.name, rest, links)
         else:
-            whole = self._modules.relative(module, what.level, f"{what.module}.{what.name}".strip("."))
+            whole = self._modules.relative(module, what.level, f"{what.module}.{what.name}".strip("."), late=late)
             if isinstance(whole, Module):
                 self.target(whole, what.text, rest, links)
             else:
@@ -130,7 +130,11 @@ class _Walk:
             elif module.namespace.get(name) is None and "__getattr__" in module.source.bindings.names:
                 self.name(module, "__getattr__", (), links)
             else:
+                known = len(self.found.places)
                 self.name(module, name, rest, links)
+                if module.is_late and len(self.found.places) == known and not self.found.is_ours:
+                    # no statement binds it and no value is looked at
+                    self.found.add(Whole(module))
 
     def _unbound(self, module: Module, name: str, rest: tuple[str, ...], links: int) -> None:
         """A name that no statement binds: from a star import, or put there at run time."""
@@ -140,7 +144,7 @@ class _Walk:
                 if not name.startswith("_") and name in target.source.bindings.names:
                     self.name(target, name, rest, links)
                     return
-            elif name in module.namespace or not module.namespace:
+            elif name in module.namespace or module.is_late:
                 self._leave(target, star.text, (name, *rest))
                 return
         if name in module.namespace and name not in _OWN_NAMES:

@@ -289,7 +289,7 @@ class _Reader:
             # what a class imports is an attribute of it, whoever reads it
             scope.bind_imports(node)
             for name, what in imported_names(node):
-                self.reading.uses.append(Use(name, (), (), (what,), None, False))
+                self.reading.uses.append(Use(name, (), (), (what,), None, False, _is_late(scope)))
 
 
 def _use(node: ast.expr, scope: _Scope | None, literal: str | None, called: bool) -> Use | None:
@@ -300,7 +300,15 @@ def _use(node: ast.expr, scope: _Scope | None, literal: str | None, called: bool
     imports = _lookup(root.id, scope)
     if imports is None:
         return None
-    return Use(root.id, tuple(link.attr for link in links), (root, *links), tuple(imports), literal, called)
+    attributes = tuple(link.attr for link in links)
+    return Use(root.id, attributes, (root, *links), tuple(imports), literal, called, _is_late(scope))
+
+
+def _is_late(scope: _Scope | None) -> bool:
+    """Whether code in a scope runs later than the import of its module: not at its top, not in a class there."""
+    while scope is not None and scope.is_class:
+        scope = scope.parent
+    return scope is not None
 
 
 def _links(node: ast.expr) -> tuple[list[ast.Attribute], ast.expr]:

@@ -105,7 +105,7 @@ class Shaper:
         if use.literal is None or use.literal.startswith("."):
             self._note(node, called)
             return
-        target = self._modules.named(use.literal, module)
+        target = self._modules.named(use.literal, module, late=use.late)
         if isinstance(target, Module):
             node.lead("*", Whole(target))
         else:

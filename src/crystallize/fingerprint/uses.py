@@ -35,6 +35,8 @@ class Use(NamedTuple):
     literal: str | None
     """The text it is called or indexed with: ``os.environ["X"]``, ``getattr(x, "y")``."""
     called: bool
+    late: bool
+    """Whether it is read when a function runs, not when its module is imported."""
 
 
 def imported_names(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Import]]:
