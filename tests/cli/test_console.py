@@ -29,7 +29,7 @@ def test_durations_keep_two_digits_that_matter(seconds: float, told: str) -> Non
 
 @pytest.mark.parametrize(
     ("seconds", "told"),
-    [(-5, "just now"), (59, "just now"), (60, "1 minute ago"), (7200, "2 hours ago"), (172800, "2 days ago")],
+    [(-5, "just now"), (59, "just now"), (60, "1 min ago"), (7200, "2 h ago"), (172800, "2 days ago")],
 )
 def test_moments_are_told_by_how_long_ago_they_are(seconds: float, told: str) -> None:
     assert ago(1000.0 - seconds, 1000.0) == told

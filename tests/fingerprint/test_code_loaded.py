@@ -284,3 +284,26 @@ def test_dataclass_of_a_notebook_without_methods_counts_by_its_fields() -> None:
 
     assert len({code.digest for code in codes}) == 4
     assert codes[0].notes[0].endswith("Point: counts by what it holds, its text is not known")
+
+
+def test_our_own_objects_in_a_notebook_lead_to_what_the_user_wrote() -> None:
+    cells = [
+        "from crystallize import resource_factory",
+        "@resource_factory\ndef model(): return 1",
+        "def step(): return model",
+    ]
+
+    before = _notebook(*cells).code()
+    after = _notebook(cells[0], cells[1].replace("1", "2"), cells[2]).code()
+
+    assert before.preview == "step → model"
+    assert before.digest != after.digest
+
+
+def test_cached_functions_in_a_notebook_are_followed() -> None:
+    cells = ["import functools", "@functools.cache\ndef helper(): return 1", "def step(): return helper()"]
+
+    before = _notebook(*cells).code()
+    after = _notebook(cells[0], cells[1].replace("1", "2"), cells[2]).code()
+
+    assert before.digest != after.digest

@@ -39,14 +39,25 @@ def line(console: Console, *parts: str | tuple[str, str]) -> None:
     console.print(Text.assemble(*parts), soft_wrap=True)
 
 
-def table(*columns: str, numbers: Iterable[str] = ()) -> Table:
-    """A plain table, indented; the columns in `numbers` are aligned right."""
+def table(*columns: str, numbers: Iterable[str] = (), folded: str | None = None) -> Table:
+    """A plain table.
+
+    Parameters
+    ----------
+    numbers : columns that are aligned right.
+    folded : the column that is folded where lines are too long; by default all of them.
+    """
     from rich.table import Table
 
     made = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     right = set(numbers)
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        made.add_column(
+            column,
+            justify="right" if column in right else "left",
+            overflow="fold",
+            no_wrap=folded not in (None, column),
+        )
     return made
 
 
@@ -61,8 +72,11 @@ def duration(seconds: float) -> str:
     """``0.02 s``, ``1.2 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
     if seconds < 0.995:
         return f"{seconds:.2f} s"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
+    return f"{seconds:.1f} s" if seconds < 9.95 else rounded(seconds)
+
+
+def rounded(seconds: float) -> str:
+    """A duration in whole seconds: ``4 s``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -73,19 +87,24 @@ def duration(seconds: float) -> str:
 
 def ago(then: float, now: float) -> str:
     """How long ago `then` is, both in seconds since the epoch."""
-    elapsed = max(0.0, now - then)
+    elapsed = now - then
     if elapsed < 60:
         return "just now"
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        count = int(elapsed // size)
-        if count:
-            return f"{count} {unit}{'' if count == 1 else 's'} ago"
-    return "just now"
+    if elapsed < 3600:
+        return f"{elapsed // 60:.0f} min ago"
+    if elapsed < 86400:
+        return f"{elapsed // 3600:.0f} h ago"
+    return f"{plural(int(elapsed // 86400), 'day')} ago"
 
 
-def plural(count: int, noun: str) -> str:
+def count(number: float) -> str:
+    """A count in a table; a dot where there is none."""
+    return f"{number:.0f}" if number else "·"
+
+
+def plural(number: int, noun: str) -> str:
     """``1 replicate``, ``10 replicates``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def ranges(numbers: Iterable[int]) -> str:

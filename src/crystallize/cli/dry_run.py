@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from crystallize.cli.console import duration, line, plural, print_indented, table
+from crystallize.cli.console import count, duration, line, plural, print_indented, table
 from crystallize.cli.explanation import Explanation
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _print_experiment(console: Console, explanations: Sequence[Explanation]) -> 
     headings = [STATES[state] for state in shown]
     made = table("condition", *headings, numbers=headings)
     for condition, row in counts.items():
-        made.add_row(condition, *(str(row[state] or "·") for state in shown))
+        made.add_row(condition, *(count(row[state]) for state in shown))
     print_indented(console, made)
     for each in explanations:
         line(console, "  ", *reason_parts(each))

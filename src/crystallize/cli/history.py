@@ -51,28 +51,27 @@ def print_runs(console: Console, runs: Iterable[tuple[RunRow, list[GroupRow]]]) 
 
     from rich.text import Text
 
-    from crystallize.cli.console import ago, duration, table
+    from crystallize.cli.console import ago, count, duration, table
 
-    counted = ("ran", "reused", "failed", "blocked")
-    made = table("run", "when", "what", "strategy", "state", *counted, "took", "saved", numbers=("run", *counted))
+    listed = list(runs)
+    troubles = [state for state in ("failed", "blocked") if any(_total(groups, state) for _, groups in listed)]
+    counted = ["ran", "reused", *troubles]
+    head = ["run", "when", "state", *counted, "took", "saved", "strategy", "what"]
+    made = table(*head, numbers=["run", *counted], folded="what")
     now = time.time()
-    for run, groups in runs:
-        counts = [sum(getattr(group, state) for group in groups) for state in counted]
-        saved = sum(group.seconds_saved for group in groups)
-        style = {"ok": "green", "failed": "red"}.get(run.state, "yellow")
+    for run, groups in listed:
         made.add_row(
             str(run.number),
             ago(run.started, now),
-            _shortened(run.targets),
-            run.strategy,
-            Text(run.state, style),
-            *(str(count or "·") for count in counts),
+            Text(run.state, {"ok": "green", "failed": "red"}.get(run.state, "yellow")),
+            *(count(_total(groups, state)) for state in counted),
             duration(run.seconds),
-            duration(saved),
+            duration(_total(groups, "seconds_saved")),
+            run.strategy,
+            ", ".join(run.targets),
         )
     console.print(made)
 
 
-def _shortened(names: tuple[str, ...], most: int = 3) -> str:
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+def _total(groups: Iterable[GroupRow], field: str) -> float:
+    return sum(float(getattr(group, field)) for group in groups)

@@ -138,7 +138,7 @@ class Progress:
         left = None if self._estimate is None else self._estimate.seconds_left()
         if left:
             since = monotonic() - self._settled_at
-            parts.append(f"about {console.duration(max(0.1, left - since))} left")
+            parts.append(f"about {console.rounded(max(1.0, left - since))} left")
         if self._tally.seconds_saved >= 0.05:
             parts.append(f"saved {console.duration(self._tally.seconds_saved)}")
         return " · ".join(parts)
@@ -153,8 +153,10 @@ class Progress:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 
-        row = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=self.total, completed=self.settled, width=24)
+        row = Table.grid(padding=(0, 1), expand=True)
+        for ratio in (None, 1, None, None):
+            row.add_column(no_wrap=True, ratio=ratio)
+        bar = ProgressBar(total=self.total, completed=self.settled)
         row.add_row(self._running, bar, f"{self.settled}/{self.total}", self.line())
         return row
 

@@ -68,19 +68,19 @@ def print_run(console: Console, run: RunRow, groups: list[GroupRow], jobs: list[
     """What a run did: its experiments, then the trials that did not just serve again."""
     import time
 
-    from crystallize.cli.console import ago, duration, line, print_indented, table
+    from crystallize.cli.console import ago, count, duration, line, print_indented, table
 
     about = f"  strategy {run.strategy} · {ago(run.started, time.time())} · {run.state} · {duration(run.seconds)}"
     line(console, (f"run {run.number}", "bold"), (about, "dim"))
     counted = ("ran", "reused", "failed", "blocked")
     made = table("experiment", *counted, "took", "saved", numbers=counted)
     for group in groups:
-        counts = (str(getattr(group, state) or "·") for state in counted)
+        counts = (count(getattr(group, state)) for state in counted)
         made.add_row(group.name, *counts, duration(group.seconds), duration(group.seconds_saved))
     print_indented(console, made)
     if jobs:
         console.print()
-        listed = table("trial", "state", "took", "why")
+        listed = table("trial", "state", "took", "why", folded="why")
         for job in jobs:
             listed.add_row(job.label, job.state, duration(job.seconds), job.error or job.reason)
         print_indented(console, listed)

@@ -102,8 +102,10 @@ class Conclusion:
         for condition in self._collected.conditions:
             for replicate, end in self._collected.of(condition):
                 for output in end.record.outputs if end.record is not None else ():
-                    path = self._view.path / f"replicate_{replicate}" / condition / output.step / output.name
-                    paths.setdefault(output.name, {}).setdefault(condition, path)
+                    found = paths.setdefault(output.name, {})
+                    if condition not in found:
+                        folder = self._view.path / f"replicate_{replicate}" / condition
+                        found[condition] = folder / output.step / output.name
         return paths
 
     def _provenance(self) -> dict[str, Any]:

@@ -93,7 +93,8 @@ class Module:
 
     def as_late(self) -> Module:
         """The same module without its values; itself where these are all that is known of it."""
-        if self.is_late or not self.source.text:
+        is_made_by_hand = self.path is None and self.search is None
+        if self.is_late or is_made_by_hand or self.is_binary:
             return self
         return Module(
             self.name, path=self.path, package=self.package, search=self.search, world=self.world, live=self.namespace

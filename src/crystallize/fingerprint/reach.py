@@ -7,6 +7,7 @@ value may hold a function that reads the very name it stands under.
 from __future__ import annotations
 
 import ast
+from functools import partial
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from weakref import WeakKeyDictionary
@@ -16,7 +17,7 @@ from crystallize.fingerprint import values
 from crystallize.fingerprint.bindings import Binding, Statement
 from crystallize.fingerprint.digest import Digest, digest_bytes, digest_of
 from crystallize.fingerprint.left import LeftStates
-from crystallize.fingerprint.loaded import MISSING, assigned_in, functions_behind, methods_of
+from crystallize.fingerprint.loaded import MISSING, assigned_in, functions_behind, inner_of, methods_of
 from crystallize.fingerprint.manifest import Piece
 from crystallize.fingerprint.modules import Module, Modules
 from crystallize.fingerprint.nodes import External, Held, Name, Node, Place, Thing, Whole
@@ -101,26 +102,26 @@ class Reach:
             node.lead(name, Thing(stale))
         elif binding.has("define"):
             self._hold_definition(node, binding, name, value)
-        elif binding.has("assign") and not isinstance(value, ModuleType):
-            self._hold_value(node, module, name)
-            if module.is_late and not all(_is_literal(statement) for statement in statements):
+        elif module.is_late:
+            if binding.has("assign") and not all(_is_literal(statement) for statement in statements):
                 node.notes.append(f"{node.name} counts by initialiser")
+        elif binding.has("assign") and not isinstance(value, ModuleType) and not _is_ours(value):
+            self._hold_value(node, module, name)
         return node
 
     def _unbound(self, node: Node, module: Module, name: str, value: object) -> None:
         """A name without a statement, as everything in a notebook is: what stands under it now."""
-        if isinstance(value, FunctionType | BuiltinFunctionType | MethodType | type):
+        is_definition = isinstance(value, FunctionType | BuiltinFunctionType | MethodType | type)
+        if is_definition or next(inner_of(value), None) is not None:
             node.name = ""
             node.lead(name, self.place(value))
-            return
-        node.lead(name, self.place(type(value)))
-        self._hold_value(node, module, name)
+        elif not module.is_late:
+            node.lead(name, self.place(type(value)))
+            self._hold_value(node, module, name)
 
     def _hold_value(self, node: Node, module: Module, name: str) -> None:
-        namespace = module.namespace
-        kind = type(namespace.get(name, MISSING))
-        if not module.is_late and kind.__module__.partition(".")[0] != "crystallize":
-            node.held.append(Held(node.name, module.holder, name, lambda: namespace.get(name, MISSING), must=False))
+        read = partial(module.namespace.get, name, MISSING)
+        node.held.append(Held(node.name, module.holder, name, read, must=False))
 
     def _hold_definition(self, node: Node, binding: Binding, name: str, value: object) -> None:
         """Defaults and class data as they are loaded, which may be older than the statement."""
@@ -194,6 +195,11 @@ class Reach:
         # in an order that no set and no dict decides
         ordered = sorted(met.values(), key=lambda pair: pair[0])
         return digest_of("held/1", encoded), tuple(definition for _, definition in ordered)
+
+
+def _is_ours(value: object) -> bool:
+    """Whether a value is an object of crystallize, which its statement tells best."""
+    return value is not MISSING and type(value).__module__.partition(".")[0] == "crystallize"
 
 
 def _is_literal(statement: Statement) -> bool:

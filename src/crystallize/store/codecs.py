@@ -47,9 +47,9 @@ def decode_payload(payload: bytes) -> tuple[dict[str, list[Any]], dict[str, Any]
     """Metrics and facts. Raises StoreError when a value cannot be read back, as when its class is gone."""
     try:
         if payload[:1] != _TAGGED:
-            metrics, facts = json.loads(payload)
+            metrics, facts = json.loads(payload.decode())
             return metrics, facts
-        tagged_metrics, tagged_facts = json.loads(payload[1:])
+        tagged_metrics, tagged_facts = json.loads(payload[1:].decode())
         return {k: _untag(v) for k, v in tagged_metrics}, {k: _untag(v) for k, v in tagged_facts}
     except Exception as error:  # unpickling may raise anything
         raise StoreError(f"its metrics cannot be read ({type(error).__name__}: {error}); its job runs again") from error
@@ -63,7 +63,7 @@ def pack(digests: Sequence[bytes], rest: Any) -> bytes:
 def unpack(packed: bytes) -> tuple[list[bytes], Any]:
     """What `pack` packed."""
     end = 4 + 32 * int.from_bytes(packed[:4], "little")
-    return [packed[at : at + 32] for at in range(4, end, 32)], json.loads(packed[end:])
+    return [packed[at : at + 32] for at in range(4, end, 32)], json.loads(packed[end:].decode())
 
 
 def plain(value: Any) -> Any:
