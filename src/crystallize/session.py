@@ -12,6 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from crystallize.engine.uncollected import uncollected
 from crystallize.fingerprint.digest import digest_bytes
 from crystallize.history.history import History
 from crystallize.history.watch import HistoryWatcher
@@ -91,7 +92,9 @@ class Session:
         """
         in_notebook = refuse_running_loop()
         with self._running(plan, request, watchers, None) as (driver, report):
-            if not driver.prepare():
+            with uncollected():
+                settled = driver.prepare()
+            if not settled:
                 _run_to_end(driver, in_thread=in_notebook)
         return report()
 
@@ -104,7 +107,9 @@ class Session:
     ) -> Report:
         """As `run`, inside the caller's event loop; `checkpoint` is awaited before each job starts."""
         with self._running(plan, request, watchers, checkpoint) as (driver, report):
-            if not driver.prepare():
+            with uncollected():
+                settled = driver.prepare()
+            if not settled:
                 await driver.drive()
         return report()
 

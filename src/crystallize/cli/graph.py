@@ -45,6 +45,7 @@ def graph(
     from crystallize.cli import console
     from crystallize.cli.summary import print_faults
     from crystallize.cli.targets import path_of
+    from crystallize.errors import DefinitionError
     from crystallize.experiment.draw import Drawing, show
     from crystallize.experiment.outline import outline_of_path
 
@@ -53,6 +54,8 @@ def graph(
     drawing, is_whole = Drawing(outline), not faults
     if output is not None:
         is_whole &= show(drawing, output, None if form is None else form.value)
+    elif form is Form.png and sys.stdout.isatty():
+        raise DefinitionError("a terminal cannot show png", key="--format", remedy="write it with -o FILE.png")
     else:
         sys.stdout.buffer.write(drawing.render((form or Form.text).value))
         sys.stdout.buffer.flush()

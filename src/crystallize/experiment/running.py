@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from crystallize.engine.uncollected import uncollected
 from crystallize.experiment.compile import Asked, Node, compile_graph
 from crystallize.experiment.conclude import Conclusion
 from crystallize.experiment.parts import Surroundings
@@ -88,7 +89,8 @@ class Running:
     def _compile(self, session: Session) -> None:
         LEFT.begin()
         around = Surroundings(self._settings.root, self._settings.environ)
-        self._plan, self._view_rows = compile_graph(self.nodes, self.asked, session, around)
+        with uncollected():
+            self._plan, self._view_rows = compile_graph(self.nodes, self.asked, session, around)
         self._conclusions = {
             node.group: Conclusion(node, session, self.asked, self._hypotheses.get(id(node.experiment)))
             for node in self._shown
