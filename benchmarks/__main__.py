@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from subprocess import run
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +21,8 @@ from benchmarks.rows import GRAPH, PYTHON, TRIALS, Command, Row, against_peer, f
 HERE = Path(__file__).parent
 PEER = HERE / ".peers" / "bin" / "python"
 PEER_PACKAGE = "crystallize-ml==0.27.0"
+WIDTH = 120
+"""Of the table, also where there is no terminal."""
 
 
 def main() -> None:
@@ -36,7 +39,7 @@ def main() -> None:
         for row in measure(found, asked.pairs):
             print(f"{row.work}: {row.measured:.3g} {row.unit}", file=sys.stderr)
             rows.append(row)
-    Console().print(table(rows, asked.pairs))
+    Console(width=WIDTH).print(table(rows, asked.pairs))
     figures = [asdict(row) | {"of_limit": row.of_limit} for row in rows]
     asked.json.write_text(json.dumps({"pairs": asked.pairs, "rows": figures}, indent=2) + "\n", encoding="utf-8")
 
@@ -60,7 +63,9 @@ def measure(found: list[Place], pairs: int) -> Iterator[Row]:
 
 def table(rows: list[Row], pairs: int) -> Table:
     """The rows for the eye."""
-    drawn = Table(title=f"crystallize against its references (median of {pairs} pairs)", title_justify="left")
+    drawn = Table(
+        box=SIMPLE, title=f"crystallize against its references (median of {pairs} pairs)", title_justify="left"
+    )
     for heading in ("work", "place"):
         drawn.add_column(heading)
     for heading in ("reference", "measured", "must", "next", "of the limit"):

@@ -68,7 +68,7 @@ def test_the_script_executes_nothing_in_a_second_process(copied: Path) -> None:
 
 @example("tutorial_notebook")
 def test_the_notebook_runs_only_the_edited_cell_again(copied: Path) -> None:
-    notebook = nbformat.reads((copied / "graph.ipynb").read_text("utf-8"), as_version=4)
+    notebook = nbformat.reads((copied / "graph.ipynb").read_text("utf-8"), as_version=4)  # type: ignore[no-untyped-call]
     cells = {cell["id"]: cell for cell in notebook.cells}
     assert all(not cell.get("outputs") for cell in notebook.cells), "the notebook is kept without outputs"
 

@@ -8,3 +8,9 @@ from .projects import Project
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def modules_count_as_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests write and import modules while their process runs; `test_staleness.py` looks at what that would mean."""
+    monkeypatch.setattr("crystallize.fingerprint.staleness.process_start", lambda: float("inf"))

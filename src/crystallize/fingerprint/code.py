@@ -13,8 +13,9 @@ from pathlib import Path
 from crystallize.fingerprint.digest import Digest, digest_of
 from crystallize.fingerprint.left import LeftStates
 from crystallize.fingerprint.manifest import Piece
-from crystallize.fingerprint.nodes import External, Node, Place
+from crystallize.fingerprint.nodes import External, Name, Node, Place, Whole
 from crystallize.fingerprint.reach import Reach
+from crystallize.fingerprint.staleness import TOKEN
 
 _SHOWN = 6
 
@@ -81,7 +82,9 @@ class Codebase:
             pieces=tuple(pieces),
             packages=frozenset(place.package for place in nodes if isinstance(place, External) and place.package),
             environ=frozenset(name for node in nodes.values() for name in node.environ),
-            notes=tuple(dict.fromkeys(note for node in nodes.values() for note in node.remarks())),
+            notes=tuple(
+                dict.fromkeys([note for node in nodes.values() for note in node.remarks()] + _edited_notes(nodes))
+            ),
         )
 
 
@@ -90,11 +93,26 @@ def _digest(nodes: dict[Place, Node]) -> Digest:
     numbers = {place: number for number, place in enumerate(nodes)}
     with_prose = any(node.reads_prose for node in nodes.values())
     pieces: list[bytes] = []
-    for node in nodes.values():
+    for place, node in nodes.items():
         pieces.append(node.digest(with_prose=with_prose))
+        if _is_edited(place):
+            pieces.append(TOKEN)
         ways = [f"{edge.label}:{numbers[edge.place]}" for edge in node.edges]
         pieces.append("\n".join(ways).encode())
     return digest_of("code/1", *pieces)
+
+
+def _is_edited(place: Place) -> bool:
+    """Whether the text of `place` may differ from what is loaded, so that no other process may rely on it."""
+    return isinstance(place, (Name, Whole)) and place.module.is_edited
+
+
+def _edited_notes(nodes: dict[Place, Node]) -> list[str]:
+    return [
+        f"{node.name}: its file was edited since it was imported; results serve this process alone until it restarts"
+        for place, node in nodes.items()
+        if node.name and _is_edited(place)
+    ]
 
 
 def _raise_unclear(root: Place, nodes: dict[Place, Node]) -> None:

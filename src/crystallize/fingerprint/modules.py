@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from crystallize.fingerprint.origin import PACKAGE_FOLDERS
 from crystallize.fingerprint.source import Source
+from crystallize.fingerprint.staleness import is_edited
 
 Namespace = Mapping[str, Any]
 
@@ -105,6 +106,13 @@ class Module:
         """Its text as loaded, else as the file is now; empty when there is none."""
         text = self.live.get(SOURCE)
         return Source(text if isinstance(text, str) else _read(self.path))
+
+    @cached_property
+    def is_edited(self) -> bool:
+        """Whether its file was edited after it was loaded, and nobody kept the text that was."""
+        if self.path is None or not self.live or SOURCE in self.live:
+            return False
+        return is_edited(self.path, self.live.get("__cached__"))
 
     @property
     def is_binary(self) -> bool:
