@@ -50,6 +50,11 @@ class Settings:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The process environment as it was when the settings were read; never shown."""
 
+    @property
+    def is_project(self) -> bool:
+        """Whether something marks `root` as a project; else it is just the folder one stands in."""
+        return _is_root(self.root)
+
     @classmethod
     def load(cls, start: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
         """The settings of the project that `start` (default: the working directory) lies in.

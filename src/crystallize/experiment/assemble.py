@@ -55,7 +55,14 @@ def load_targets(
     """
     folders: list[Path] = []
     files: list[Path] = []
-    catalog = Catalog(Settings.load(start).root)
+    settings = Settings.load(start)
+    catalog = Catalog(settings.root)
+    if not targets and not settings.is_project:
+        raise DefinitionError(
+            "nothing marks this folder as a project",
+            path=settings.root,
+            remedy="name a target, or make a folder 'experiments' or a file crystallize.toml",
+        )
     for target in targets or [catalog.root]:
         path = Path(start, target)
         if path.is_dir() and not (path / "config.yaml").is_file():

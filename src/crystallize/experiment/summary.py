@@ -23,7 +23,7 @@ def summarise(values: Sequence[Any]) -> Summary | None:
         return None
     numbers = [float(value) for value in values]
     count = len(numbers)
-    mean = sum(numbers) / count
+    mean = numbers[0] if min(numbers) == max(numbers) else math.fsum(numbers) / count
     if count == 1:
         return Summary(mean, None, 1)
     # Not statistics.stdev, which works in exact fractions and takes long.
