@@ -182,6 +182,19 @@ def test_a_failed_rerun_bars_the_older_record_until_the_job_succeeds(store: Stor
     assert run(after, store).of(events.JobReused)
 
 
+def test_a_failure_after_an_edit_leaves_the_older_record_for_who_goes_back(store: Store) -> None:
+    good = Planned(store.root)
+    good.job("a", key="one")
+    run(good, store)
+    edited = Planned(store.root)
+    edited.job("a", key="two", script=failing)
+    run(edited, store)
+    back = Planned(store.root)
+    back.job("a", key="one")
+
+    assert run(back, store).of(events.JobReused)
+
+
 def test_a_reader_of_an_output_that_was_never_written_gets_the_missing_artifact_error(store: Store) -> None:
     planned = Planned(store.root)
     planned.job("a", script=lambda workspace: {})

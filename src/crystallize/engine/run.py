@@ -279,8 +279,9 @@ class Driver:
     def _fail(self, index: int, error: BaseException, miss: Miss | None, seconds: float) -> None:
         """Settles a job as failed, its twins with it, and what lies below as blocked."""
         job = self._plan.jobs[index]
-        store = self._store_of(index)
-        store.set_floor(job.label, store.latest_number(), "failed since")
+        if miss is not None and miss.kind in ("forced", "after"):
+            store = self._store_of(index)
+            store.set_floor(job.label, store.latest_number(), "failed since")
         self._questions.pop(index, None)
         blocked = self._schedule.settle(index, State.FAILED)
         self._teller.tell_settled(events.JobFailed(job, error, miss, seconds))
