@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from time import perf_counter
@@ -116,6 +117,8 @@ class Driver:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+            with suppress(Exception):  # what is finished is kept, whatever ended the run
+                self._commit()
             self._executors.close()
             self._teller.end_all()
 
