@@ -174,6 +174,20 @@ def test_what_before_run_raises_aborts_a_run_and_is_raised(tmp_path: Path) -> No
         run(tmp_path, draw_own(), Refuses())
 
 
+def test_what_after_run_raises_is_raised_when_everything_is_saved(tmp_path: Path) -> None:
+    class Trips(BasePlugin):
+        affects_results = False
+
+        def after_run(self, experiment: Any, result: Any) -> None:
+            raise RuntimeError("tripped")
+
+    with pytest.raises(RuntimeError, match="tripped"):
+        run(tmp_path, draw_own(), Trips())
+
+    assert (tmp_path / "e/v0/baseline/.crystallize_complete").exists()
+    assert run(tmp_path, draw_own()).ran == {"baseline": 0}
+
+
 @pipeline_step()
 def needs_dict(data: Any) -> Any:
     return data["up"]["total"]

@@ -50,17 +50,24 @@ class Conclusion:
         elif isinstance(event, events.JobFailed):
             self._log_failure(event.job.label, event.error)
 
-    def settle(self, error: BaseException | None) -> None:
-        """Brings the view up to date and makes the result; `error`: what setting up or tearing down raised."""
+    def settle(self, error: BaseException | None) -> BaseException | None:
+        """Brings the view up to date, makes the result, and calls the plugins' `after_run`.
+
+        `error` is what setting up or tearing down raised. Returns it, else the first thing that `after_run` raised.
+        """
         self._view.settle(self._collected)
         self._node.experiment.artifacts.version = self._view.version
         self.result = self._make_result()
         if error is not None:
             self.result.errors.setdefault("setup", _with_traceback(error))
         self._verify()
-        if self._began:
-            for plugin in self._node.experiment.plugins:
+        for plugin in self._node.experiment.plugins if self._began else ():
+            try:
                 plugin.after_run(self._node.experiment, self.result)
+            except Exception as raised:
+                self.result.errors.setdefault("after_run", _with_traceback(raised))
+                error = error or raised
+        return error
 
     def break_off(self) -> None:
         """Makes the result of an experiment whose trials the user stopped before all were done."""

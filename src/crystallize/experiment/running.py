@@ -105,9 +105,9 @@ class Running:
         if isinstance(event, events.GroupSettled):
             conclusion = self._conclusions.get(event.group)
             if conclusion is not None:
-                conclusion.settle(event.error)
-                if event.error is not None:
-                    self._errors.append(event.error)
+                error = conclusion.settle(event.error)
+                if error is not None:
+                    self._errors.append(error)
         elif isinstance(event, events.RunFinished):
             self._flush()
         elif isinstance(event, events.RunStarted):
