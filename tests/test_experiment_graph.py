@@ -81,9 +81,7 @@ def two(tmp_path: Path, *, value: Any = 1, plugin: ArtifactPlugin | None = None,
         outputs=[out],
         **settings.get("a", {}),
     )
-    exp_b = Experiment(
-        datasource=out, pipeline=Pipeline([step_b]), plugins=[plugin], name="b", **settings.get("b", {})
-    )
+    exp_b = Experiment(datasource=out, pipeline=Pipeline([step_b]), plugins=[plugin], name="b", **settings.get("b", {}))
     return ExperimentGraph.from_experiments([exp_a, exp_b]), step_a, step_b
 
 
@@ -208,7 +206,7 @@ def test_a_damaged_artifact_is_neither_read_nor_kept(tmp_path: Path) -> None:
     two(tmp_path)[0].run()
     artifact = tmp_path / "arts/a/v0/replicate_0/baseline/CountStep/x.txt"
     artifact.write_text("9")
-    graph, step_a, step_b = two(tmp_path, b={"treatments": [Treatment("new", {"k": 1})]})
+    graph, _step_a, _step_b = two(tmp_path, b={"treatments": [Treatment("new", {"k": 1})]})
 
     result = graph.run(strategy="resume")
 
@@ -219,7 +217,9 @@ def test_a_damaged_artifact_is_neither_read_nor_kept(tmp_path: Path) -> None:
 def test_the_view_has_the_files_of_the_contract(tmp_path: Path) -> None:
     two(tmp_path)[0].run()
 
-    files = {path.relative_to(tmp_path / "arts").as_posix() for path in (tmp_path / "arts").rglob("*") if path.is_file()}
+    files = {
+        path.relative_to(tmp_path / "arts").as_posix() for path in (tmp_path / "arts").rglob("*") if path.is_file()
+    }
 
     assert {file for file in files if file.startswith("a/")} == {
         "a/v0/_manifest.json",
@@ -254,7 +254,11 @@ def failing_graph(root: Path) -> ExperimentGraph:
     out_a, out_b = Artifact("a.txt"), Artifact("b.txt")
     a = Experiment(DummySource(), Pipeline([breaking(out=out_a)]), plugins, name="a", outputs=[out_a])
     b = Experiment(
-        ExperimentInput(a=out_a), Pipeline([passing(), breaking(out=out_b, fail=False)]), plugins, name="b", outputs=[out_b]
+        ExperimentInput(a=out_a),
+        Pipeline([passing(), breaking(out=out_b, fail=False)]),
+        plugins,
+        name="b",
+        outputs=[out_b],
     )
     c = Experiment(ExperimentInput(b=out_b), Pipeline([passing()]), plugins, name="c")
     other = Experiment(DummySource(), Pipeline([passing()]), plugins, name="other")
@@ -290,7 +294,7 @@ def test_cycles_unknown_producers_and_duplicates_are_refused(tmp_path: Path) -> 
     one, two_ = Artifact("1"), Artifact("2")
     a = Experiment(ExperimentInput(x=two_), Pipeline([passing()]), name="a", outputs=[one])
     b = Experiment(ExperimentInput(x=one), Pipeline([passing()]), name="b", outputs=[two_])
-    with pytest.raises(ValueError, match="contains cycles: a → b → a|contains cycles: b → a → b"):
+    with pytest.raises(ValueError, match=r"contains cycles: a → b → a|contains cycles: b → a → b"):
         ExperimentGraph.from_experiments([a, b])
     with pytest.raises(ValueError, match=r"reads artifact '1'.*not in the graph"):
         ExperimentGraph.from_experiments([b])
@@ -366,7 +370,7 @@ def test_names_select_conditions_and_unknown_ones_are_refused_before_anything_ru
     results = graph.run(treatments=["high"])
 
     assert list(results["c"].metrics.treatments) == ["high"]
-    with pytest.raises(UnknownNameError, match="no treatment 'hihg'.*nearest: high"):
+    with pytest.raises(UnknownNameError, match=r"no treatment 'hihg'.*nearest: high"):
         graph.run(treatments=["hihg"])
 
 
@@ -454,7 +458,7 @@ async def test_progress_is_told_running_then_completed(tmp_path: Path) -> None:
 async def test_run_inside_a_running_loop_names_arun(tmp_path: Path) -> None:
     graph, *_ = two(tmp_path)
 
-    with pytest.raises(RuntimeError, match="already running.*arun"):
+    with pytest.raises(RuntimeError, match=r"already running.*arun"):
         graph.run()
 
 

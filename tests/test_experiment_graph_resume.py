@@ -55,9 +55,7 @@ def nothing(ctx: FrozenContext) -> None:
     return None
 
 
-def pair(
-    root: Path, up: int | None, down: int | None, *, gather: bool = False
-) -> tuple[ExperimentGraph, Count, Count]:
+def pair(root: Path, up: int | None, down: int | None, *, gather: bool = False) -> tuple[ExperimentGraph, Count, Count]:
     step_a, step_b = Count("x.txt"), Count()
     plugin = ArtifactPlugin(root_dir=str(root))
     out = Artifact("x.txt")
@@ -204,7 +202,11 @@ def typed(data: Any, ctx: FrozenContext) -> Any:
 def test_metrics_keep_their_types_when_they_are_reused(tmp_path: Path) -> None:
     def run() -> dict[str, list[Any]]:
         plugins = [ArtifactPlugin(root_dir=str(tmp_path))]
-        return Experiment(nothing(), Pipeline([typed()]), plugins, name="t").run(strategy="resume").metrics.baseline.metrics
+        return (
+            Experiment(nothing(), Pipeline([typed()]), plugins, name="t")
+            .run(strategy="resume")
+            .metrics.baseline.metrics
+        )
 
     first, second = run(), run()
 

@@ -152,3 +152,18 @@ def test_later_changes_of_the_environment_do_not_reach_the_settings(project):
     environ["DATA_DIR"] = "two"
 
     assert settings.environ["DATA_DIR"] == "one"
+
+
+def test_observing_is_on_unless_the_file_says_false(project):
+    by_default = Settings.load(project, {}).observe
+    toml(project, "observe = false\n")
+
+    assert by_default
+    assert not Settings.load(project, {"CRYSTALLIZE_OBSERVE": "true"}).observe
+
+
+def test_observe_is_no_number(project):
+    toml(project, "observe = 0\n")
+
+    with pytest.raises(DefinitionError, match="'observe' is 0; give it true or false"):
+        Settings.load(project, {})

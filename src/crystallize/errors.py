@@ -25,6 +25,20 @@ from __future__ import annotations
 from pathlib import Path
 
 
+def message_of(error: BaseException) -> str:
+    """The message of an exception, also of one of the user's whose `__str__` raises."""
+    try:
+        return str(error)
+    except Exception as fault:
+        return f"(its message cannot be told: {type(fault).__name__})"
+
+
+def in_words(error: BaseException) -> str:
+    """The message of an exception of ours; type and message of any other."""
+    text = message_of(error)
+    return text if isinstance(error, CrystallizeError) else f"{type(error).__name__}: {text}"
+
+
 class CrystallizeError(Exception):
     """The root of the tree above."""
 
@@ -48,8 +62,7 @@ class PipelineExecutionError(CrystallizeError):
         self.original_exception = original_exception
 
     def __str__(self) -> str:
-        cause = self.original_exception
-        return f"step {self.step_name} failed: {type(cause).__name__}: {cause}"
+        return f"step {self.step_name} failed: {in_words(self.original_exception)}"
 
 
 class MissingMetricError(CrystallizeError):

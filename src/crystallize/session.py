@@ -5,7 +5,7 @@ The one place where engine, store and history meet. Knows neither experiments no
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,8 @@ class Report:
 
     run: int
     """Its number in the history of the plan's first root."""
+    runs: Mapping[Path, int]
+    """Artifact root → its number in the history there."""
     seconds: float
     would_reuse: int
     """Jobs that were forced although resume would have reused them."""
@@ -56,22 +58,25 @@ class Session:
     Parameters
     ----------
     write : False for a dry run: nothing is created or changed anywhere.
+    aside : a temporary root that is written to all the same, for an audit.
     """
 
-    def __init__(self, settings: Settings, *, write: bool = True) -> None:
+    def __init__(self, settings: Settings, *, write: bool = True, aside: Path | None = None) -> None:
         self.settings = settings
         self._write = write
+        self._aside = aside
         self._stores: dict[Path, Store] = {}
 
     def store(self, root: Path) -> Store:
         """The store of an artifact root, opened once. Raises StoreError when it cannot be opened."""
         if root not in self._stores:
-            self._stores[root] = Store.open(root, folder=self._folder_of(root), write=self._write)
+            write = self._write or root == self._aside
+            self._stores[root] = Store.open(root, folder=self._folder_of(root), write=write)
         return self._stores[root]
 
     def _folder_of(self, root: Path) -> Path | None:
         """Where the settings put the store of `root`; each root has one of its own. None: inside the root."""
-        if self.settings.store is None:
+        if self.settings.store is None or root == self._aside:
             return None
         return self.settings.store / f"{root.name}-{digest_bytes(str(root).encode()).hex()[:8]}"
 
@@ -144,8 +149,12 @@ class Session:
 
         started = perf_counter()
         stores = self._stores_of(plan)
-        histories = {root: HistoryWatcher(plan, root, History(store), request) for root, store in stores.items()}
-        runs = {root: history.run for root, history in histories.items()}
+        histories = {
+            root: HistoryWatcher(plan, root, History(store), request)
+            for root, store in stores.items()
+            if store.database.writable
+        }
+        runs = {root: histories[root].run if root in histories else 0 for root in stores}
         told: list[events.Watcher] = [*watchers, *histories.values()]
         with Interrupt() as interrupt:
             driver = Driver(
@@ -157,7 +166,7 @@ class Session:
                 checkpoint=checkpoint,
             )
             try:
-                yield driver, lambda: _report(driver, min(runs.values(), default=0), perf_counter() - started)
+                yield driver, lambda: _report(driver, runs, perf_counter() - started)
             finally:
                 finished = events.RunFinished(driver.interrupted or not driver.finished, perf_counter() - started)
                 for watcher in told:
@@ -197,9 +206,10 @@ def _run_to_end(driver: Driver, *, in_thread: bool) -> None:
         pool.submit(asyncio.run, driver.drive()).result()
 
 
-def _report(driver: Driver, run: int, seconds: float) -> Report:
+def _report(driver: Driver, runs: Mapping[Path, int], seconds: float) -> Report:
     return Report(
-        run=run,
+        run=next(iter(runs.values()), 0),
+        runs=runs,
         seconds=seconds,
         would_reuse=driver.would_reuse,
         would_save_seconds=driver.would_save_seconds,

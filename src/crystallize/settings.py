@@ -22,11 +22,12 @@ _TYPES: Mapping[str, type] = {
     "artifact_retention": int,
     "big_file_threshold_mb": int,
     "data": str,
+    "observe": bool,
     "seed": int,
     "store": str,
     "strategy": str,
 }
-_WORDS = {int: "a whole number", str: "a text"}
+_WORDS = {bool: "true or false", int: "a whole number", str: "a text"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,8 @@ class Settings:
     """How many versions of large artifacts are kept; CRYSTALLIZE_ARTIFACT_RETENTION, `artifact_retention`."""
     big_file_threshold_mb: int = 10
     """From how many megabytes on an artifact is large; CRYSTALLIZE_BIG_FILE_THRESHOLD_MB."""
+    observe: bool = True
+    """Whether is watched what trials read; `observe`."""
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The process environment as it was when the settings were read; never shown."""
 

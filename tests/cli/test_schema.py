@@ -11,14 +11,30 @@ from typing import Any
 import pytest
 
 from crystallize.cli import schema
+from crystallize.cli.audit import audit_document
+from crystallize.cli.candidates import Candidate
 from crystallize.cli.explanation import Difference, Explanation
+from crystallize.cli.status import ExperimentStatus, Status
+from crystallize.experiment.audit import Audit
 from crystallize.experiment.result import ExperimentMetrics, HypothesisResult, Result, TreatmentMetrics
 from crystallize.history.history import GroupRow, JobRow, RunRow
+from crystallize.history.stats import Stats
 
 DOCUMENT = Path(__file__).parents[2] / "docs/reference/json.md"
 JOB = JobRow("train/baseline/0", "train", "ran", "first run", b"\x01" * 32, 3, 0.5)
 GROUP = GroupRow("train", ran=1, reused=2, failed=3, blocked=4, seconds=5.0, seconds_saved=6.0)
 RUN = RunRow(7, 1.5e9, ("train",), "resume", "cli", "ok", 2.0)
+STATUS = Status(
+    folder=Path("data/.crystallize"),
+    bytes=9,
+    records=1,
+    blobs=2,
+    blob_bytes=3,
+    orphans=0,
+    orphan_bytes=0,
+    pinned=0,
+    experiments=(ExperimentStatus(name="train", trials=1, results=1, seconds=0.5, bytes=3, needed_bytes=3),),
+)
 EXPLANATION = Explanation("train", "run", "why", (Difference("param.lr", "1", "2"),), ("note",), {"baseline": [0]})
 
 
@@ -51,7 +67,13 @@ def run_document() -> dict[str, Any]:
         ("### `experiments`", schema.experiment_entry(GROUP)),
         ("### `explanations`", schema.explanation_entry(EXPLANATION)),
         ("## `history`", schema.history_document([])),
+        ("### `candidates`", schema.candidate_entry(Candidate(RUN, {"first run": 2}))),
+        ("## `audit`", audit_document(Audit(trials=(), reusable=0, others=0, interrupted=False), [])),
         ("### `runs`", schema.run_entry(RUN, [GROUP])),
+        ("## `stats`", schema.stats_document([], Stats((), (), ()))),
+        ("### `experiments` of `stats`", schema.worth_entry(GROUP)),
+        ("## `store status`", schema.status_document(STATUS)),
+        ("### `experiments` of `store status`", schema.stored_entry(STATUS.experiments[0])),
         (
             "## `show` with an experiment",
             schema.experiment_document("train", version=0, metrics={}, artifacts={}, runs=[]),

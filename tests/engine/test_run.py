@@ -300,3 +300,25 @@ def test_a_wide_fan_and_a_deep_chain_of_a_thousand_run_in_order(store: Store) ->
     order = [int(name) for name in planned.works[0].calls[1:-1]]
     assert sorted(order) == list(range(2000))
     assert [number for number in order if number < 1000] == list(range(1000))
+
+
+def test_what_another_run_records_meanwhile_is_reused_however_long_the_job_waited(store: Store) -> None:
+    """The commit is noticed when `b` starts, and must not be forgotten by the time `c` does."""
+    planned = Planned(store.root)
+    for name in "abc":
+        planned.job(name)
+
+    def another_run(workspace: Workspace) -> Mapping[str, Sequence[Any]]:
+        elsewhere = Store.open(store.root)
+        other = Planned(store.root)
+        other.job("c")
+        run(other, elsewhere)
+        elsewhere.close()
+        return {}
+
+    planned.plan.jobs[0].task = ("a", another_run)
+
+    log = run(planned, store)
+
+    assert planned.works[0].calls == ["begin", "a", "b", "end"]
+    assert [event.job.label for event in log.of(events.JobReused)] == ["g/c"]

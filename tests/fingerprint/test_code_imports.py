@@ -276,3 +276,52 @@ def test_nothing_is_imported_by_reading(project: Project) -> None:
         codebase(project.write({})).of(steps.step)
 
         assert "late" not in sys.modules
+
+
+STARRED = {"steps": "from helpers import *\nfrom others import *\ndef step(): return scale(1)", "helpers": HELPERS}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("def unused(x): return x", "def scale(x): return x"),
+        ("__all__ = []\ndef scale(x): return x", "__all__ = ['scale']\ndef scale(x): return x"),
+    ],
+    ids=["defined", "exported"],
+)
+def test_later_star_import_that_takes_a_name_over_counts(project: Project, before: str, after: str) -> None:
+    assert not project.same({**STARRED, "others": before}, {**STARRED, "others": after})
+
+
+def test_order_of_star_imports_counts_where_both_have_the_name(project: Project) -> None:
+    one = {**STARRED, "others": "def scale(x): return x"}
+    swapped = "from others import *\nfrom helpers import *\ndef step(): return scale(1)"
+
+    assert not project.same(one, {**one, "steps": swapped})
+
+
+def test_star_import_of_other_names_does_not_count(project: Project) -> None:
+    assert project.same(
+        {**STARRED, "others": "def unused(x): return x"}, {**STARRED, "others": "def unused(x): return 2"}
+    )
+
+
+def test_star_import_below_a_definition_takes_its_name_over(project: Project) -> None:
+    steps = "def scale(x): return 0\nfrom helpers import *\ndef step(): return scale(1)"
+
+    assert not project.same({"steps": steps, "helpers": "OTHER = 1"}, {"steps": steps, "helpers": HELPERS})
+
+
+def test_order_of_import_and_definition_of_one_name_counts(project: Project) -> None:
+    taken, defined, step = "from helpers import scale\n", "def scale(x): return 0\n", "def step(): return scale(1)"
+
+    assert not project.same(
+        {"steps": taken + defined + step, "helpers": HELPERS}, {"steps": defined + taken + step, "helpers": HELPERS}
+    )
+
+
+def test_module_that_a_function_imports_for_its_module_is_followed(project: Project) -> None:
+    steps = "def load():\n    global helpers\n    import helpers\ndef step():\n    load()\n    return helpers.scale(1)"
+    one = {"steps": steps, "helpers": HELPERS}
+
+    assert not project.same(one, {**one, "helpers": HELPERS.replace("x * FACTOR", "x + FACTOR")})

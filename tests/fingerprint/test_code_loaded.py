@@ -307,3 +307,29 @@ def test_cached_functions_in_a_notebook_are_followed() -> None:
     after = _notebook(cells[0], cells[1].replace("1", "2"), cells[2]).code()
 
     assert before.digest != after.digest
+
+
+MODEL = "class Model:\n    def run(self): return 1\ndef plain(): return 1\n"
+REPLACED = {
+    "a function by a function": "import model\ndef other(): return 5\nmodel.plain = other",
+    "a function by one of the same name": "import model\ndef plain(): return 5\nmodel.plain = plain",
+    "a function by a lambda": "import model\nmodel.plain = lambda: 5",
+    "a method": "from model import Model\nModel.run = lambda self: 5",
+    "a class": "import model\nclass Other(model.Model):\n    def run(self): return 5\nmodel.Model = Other",
+}
+
+
+@pytest.mark.parametrize("patch", REPLACED.values(), ids=REPLACED.keys())
+def test_what_another_module_put_in_place_of_a_definition_counts(project: Project, patch: str) -> None:
+    steps = "import model\nimport patch\ndef step(): return model.plain(), model.Model().run()"
+    one = {"steps": steps, "model": MODEL, "patch": patch}
+
+    assert project.same(one, {**one, "patch": f"UNUSED = 1\n{patch}"})
+    assert not project.same(one, {**one, "patch": patch.replace("5", "6")})
+    assert not project.same(one, {**one, "patch": ""})
+
+
+def test_attribute_set_by_setattr_counts(project: Project) -> None:
+    text = "class Model: pass\nfor value in (1,):\n    setattr(Model, 'rate', value)\ndef step(): return Model.rate"
+
+    assert not project.same(text, text.replace("(1,)", "(2,)"))

@@ -79,3 +79,21 @@ def test_package_imported_by_a_literal_name_is_listed(project: Project) -> None:
     text = "import importlib\ndef step(): return importlib.import_module('numpy.linalg')"
 
     assert project.code(text).packages == {"numpy"}
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("class Base: pass\ndef step(): return Base.__subclasses__()", "calls __subclasses__(...) in steps.step"),
+        ("def step(kind): return kind.__subclasses__()", "calls __subclasses__(...) in steps.step"),
+        ("import sys\ndef step(name): return sys.modules[name]", "reads sys.modules in steps.step"),
+    ],
+)
+def test_reflection_that_cannot_be_followed_is_told(project: Project, text: str, note: str) -> None:
+    assert project.code(text).notes == (f"{note}: what it reaches is not followed",)
+
+
+def test_globals_reach_the_whole_module(project: Project) -> None:
+    text = "def helper(): return 1\ndef step(): return globals()['helper']()"
+
+    assert not project.same(text, text.replace("return 1", "return 2"))

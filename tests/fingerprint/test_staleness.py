@@ -49,7 +49,7 @@ def test_a_file_written_after_it_was_compiled_is_edited(tmp_path: Path, process_
     assert is_edited(path, cached)
 
 
-def test_without_compiled_code_the_start_of_the_process_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_compiled_code_the_processes_start_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "m.py"
     path.write_text("a = 1\n")
     os.utime(path, (1000.0, 1000.0))

@@ -12,11 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from .story import Story
+from .story import TUTORIAL, Story
 
 SLOW = {
     "experiments/slow/config.yaml": "steps: [work]\nreplicates: 20\ntreatments:\n  t: {k: 1}\n",
-    "experiments/slow/datasources.py": "from crystallize import data_source\n\n@data_source\ndef one():\n    return 1\n",
+    "experiments/slow/datasources.py": """
+        from crystallize import data_source
+
+        @data_source
+        def one():
+            return 1
+        """,
     "experiments/slow/steps.py": """
         import os
         import time
@@ -119,3 +125,18 @@ def test_two_processes_at_once_execute_every_trial_once(slow: Story) -> None:
     assert len(executed(slow)) == TRIALS
     assert slow.metrics("slow") == {"k": [0] * 20}
     assert slow.run() == {}
+
+
+def test_a_consumer_reads_undisturbed_while_another_run_shows_what_it_reads(tmp_path: Path) -> None:
+    story = Story(tmp_path, TUTORIAL)
+    story.edit("experiments/consumer/steps.py", "from crystallize", "import time\n\nfrom crystallize")
+    story.edit("experiments/consumer/steps.py", "    total =", "    time.sleep(0.5)\n    total =")
+    story.edit("experiments/producer/steps.py", "from crystallize", "import time\n\nfrom crystallize")
+    story.edit("experiments/producer/steps.py", "    summary.write", "    time.sleep(0.5)\n    summary.write")
+
+    both = [started(story), started(story)]
+    printed = [process.communicate(timeout=120)[0] for process in both]
+
+    assert [process.returncode for process in both] == [0, 0], printed
+    assert sum(text.count("consumer  1 replicate · ran 1") for text in printed) == 1, printed
+    assert story.run() == {}

@@ -41,7 +41,8 @@ print({name: (each.metrics.baseline.metrics, each.ran["baseline"]) for name, eac
 def execute(folder: Path, *cells: str) -> list[str]:
     """What each cell printed."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    place = {"metadata": {"path": str(folder)}}
+    NotebookClient(notebook, timeout=120, kernel_name="python3", resources=place).execute()
     return [
         "".join(output.get("text", "") for output in cell.outputs if output.get("name") == "stdout").strip()
         for cell in notebook.cells

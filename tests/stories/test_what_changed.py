@@ -34,7 +34,11 @@ def test_the_tutorial_as_printed_gives_six_and_a_second_run_executes_nothing(tmp
 def test_comments_docstrings_and_layout_do_not_count(tutorial: Story) -> None:
     tutorial.edit("experiments/consumer/steps.py", "# already a dict thanks to load_json", "")
     tutorial.edit("experiments/consumer/steps.py", "total = summary", '"""What it is."""\n    total   =  summary')
-    tutorial.edit("experiments/producer/steps.py", "import pipeline_step, Artifact", "import (\n    Artifact,\n    pipeline_step,\n)")
+    tutorial.edit(
+        "experiments/producer/steps.py",
+        "import pipeline_step, Artifact",
+        "import (\n    Artifact,\n    pipeline_step,\n)",
+    )
 
     assert tutorial.run("consumer") == {}
 
@@ -158,7 +162,7 @@ HELPERS = {
 
 @pytest.fixture
 def helped(tmp_path: Path) -> Story:
-    """Two experiments; one reaches a helper two modules away in a package outside the project, as an editable install is."""
+    """Two experiments; one reaches a helper two modules away, in a package that lies where an editable install does."""
     story = Story(tmp_path / "project", HELPERS)
     story.environ["PYTHONPATH"] = str(story.folder / "library")
     story.run()

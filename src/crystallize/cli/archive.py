@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from crystallize.cli.candidates import Candidate, candidates
 from crystallize.errors import UnknownNameError
 from crystallize.experiment.constants import BASELINE_CONDITION
 from crystallize.experiment.names import nearest
 from crystallize.history.history import GroupRow, History, RunRow
+from crystallize.history.stats import Stats
 from crystallize.session import Session
 from crystallize.settings import Settings
 from crystallize.store.store import Store
@@ -28,9 +30,17 @@ class Archive:
         """The last runs with their counts, newest first; those of one experiment, when given, with its counts."""
         return [(run, self.groups(run.number, experiment)) for run in self.history.runs(experiment, limit)]
 
+    def candidates(self, experiment: str, limit: int) -> list[Candidate]:
+        """What the last runs had of an experiment, newest first."""
+        return candidates(experiment, self.history.runs(experiment, limit), self.history, self._store)
+
     def groups(self, run: int, experiment: str | None = None) -> list[GroupRow]:
         """The counts of a run by experiment; of one of them, when given."""
         return [group for group in self.history.groups(run) if experiment in (None, group.name)]
+
+    def stats(self, experiment: str | None) -> Stats:
+        """All runs together; what they did with one experiment, when given."""
+        return Stats.of(self._store, experiment)
 
     def names(self) -> list[str]:
         """The experiments that have results here."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crystallize.cli.options import Output, OutputFormat
+from crystallize.cli.options import Output, OutputFormat, Pins, ReuseFrom
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from crystallize.cli.explanation import Difference, Explanation
+
+SHOWN = 20
+"""How many of the files that an experiment reads are listed."""
 
 
 def explain(
@@ -24,6 +27,8 @@ def explain(
         str | None, typer.Option(metavar="C", help="Only this condition: baseline or a treatment.")
     ] = None,
     replicate: Annotated[int | None, typer.Option(min=0, metavar="R", help="Only this replicate, from 0.")] = None,
+    pin: Pins = None,
+    reuse_from: ReuseFrom = None,
     form: OutputFormat = Output.text,
 ) -> None:
     """Say why trials would run or be reused.
@@ -38,6 +43,7 @@ def explain(
     """
     from crystallize.cli import console, schema
     from crystallize.cli.foresight import Foresight
+    from crystallize.cli.pins import parse_pins
     from crystallize.cli.streams import only_documents, quiet_logs
     from crystallize.cli.summary import print_faults
     from crystallize.cli.targets import load
@@ -47,7 +53,8 @@ def explain(
     quiet_logs()
     with only_documents(form is Output.json):
         loaded = load([target])
-        running = loaded.graph.running(settings=settings, default_strategy="resume", what="cli")
+        pins = parse_pins(pin, reuse_from, list(loaded.graph.experiments))
+        running = loaded.graph.running(pin=pins, settings=settings, default_strategy="resume", what="cli")
         foresight = Foresight.of(running).only(condition, replicate)
     explanations = foresight.explanations(settings)
     left_out = list(loaded.left_out.values())
@@ -70,6 +77,11 @@ def print_explanations(console: Console, explanations: Sequence[Explanation]) ->
         line(console, (experiment, "bold"))
         for each in alike:
             _print_explanation(console, each)
+        read = list(dict.fromkeys(name for each in alike for name in each.read))
+        for name in read[:SHOWN]:
+            line(console, ("  read: ", "dim"), (name, "dim"))
+        if len(read) > SHOWN:
+            line(console, (f"  read: … and {len(read) - SHOWN} more (--format json lists all)", "dim"))
         for note in dict.fromkeys(note for each in alike for note in each.notes):
             line(console, ("  note: ", "dim"), (note, "dim"))
         console.print()

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from crystallize.cli.console import ago
 from crystallize.engine.foresee import Foreseen
 from crystallize.fingerprint.manifest import Change, Manifest, Piece
+from crystallize.fingerprint.observations import describe
 from crystallize.history.history import JobRow
 from crystallize.store.reason import changed_pieces
+from crystallize.store.record import Record
 from crystallize.store.reuse import Hit, Miss
 from crystallize.store.store import Store
 
@@ -44,6 +46,8 @@ class Explanation:
     changes: tuple[Difference, ...] = ()
     notes: tuple[str, ...] = ()
     """What to know of the code beside the parts."""
+    read: dict[str, None] = field(default_factory=dict)
+    """What the last of these trials were seen to read, in order."""
     trials: dict[str, list[int]] = field(default_factory=dict)
     """Condition → replicates."""
     seconds: float = 0.0
@@ -74,9 +78,12 @@ def explain_all(
                 state=state_of(each),
                 reason=_reason(each, names),
                 changes=_changes(each, stores[group]),
-                notes=each.manifest.table.notes if each.manifest is not None else (),
+                notes=tuple(_notes(each)),
             )
         explanation = found[key]
+        last = _last(each)
+        if last is not None:
+            explanation.read |= dict.fromkeys(map(describe, stores[group].observations_of(last.number)))
         explanation.trials.setdefault(each.job.task.condition, []).append(each.job.task.replicate)
         explanation.seconds += each.previous.seconds if each.previous is not None else 0.0
     return list(found.values())
@@ -85,17 +92,39 @@ def explain_all(
 def foreseen_row(foreseen: Foreseen, names: Mapping[int, str]) -> JobRow:
     """A foreseen trial as a row, in the states of `state_of`; its seconds are those of last time."""
     record = foreseen.decision.record if isinstance(foreseen.decision, Hit) else None
-    last = record or foreseen.previous
+    last = _last(foreseen)
     return JobRow(
         label=foreseen.job.label,
         group=names[foreseen.job.group],
         state=state_of(foreseen),
         reason=_reason(foreseen, names),
-        fingerprint=None if foreseen.manifest is None else foreseen.manifest.fingerprint,
+        fingerprint=_fingerprint(foreseen),
         record=None if record is None else record.number,
         seconds=0.0 if last is None else last.seconds,
         error=None if foreseen.error is None else str(foreseen.error),
     )
+
+
+def _fingerprint(foreseen: Foreseen) -> bytes | None:
+    """Of the record that would serve (a pinned one has its own), else of the trial as it is now."""
+    if isinstance(foreseen.decision, Hit):
+        return foreseen.decision.record.fingerprint
+    return None if foreseen.manifest is None else foreseen.manifest.fingerprint
+
+
+def _last(foreseen: Foreseen) -> Record | None:
+    """The record that would serve, else the last one of the trial."""
+    return foreseen.decision.record if isinstance(foreseen.decision, Hit) else foreseen.previous
+
+
+def _notes(foreseen: Foreseen) -> Iterator[str]:
+    if foreseen.manifest is not None:
+        yield from foreseen.manifest.table.notes
+    last = _last(foreseen)
+    if last is not None:
+        yield from last.facts.get("notes", ())
+        if last.facts.get("observed") is False:
+            yield "what it read was not observed (observe = false): declare it with reads=[…]"
 
 
 def state_of(foreseen: Foreseen) -> str:
@@ -112,17 +141,24 @@ def _reason(foreseen: Foreseen, names: Mapping[int, str]) -> str:
     if isinstance(decision, Miss):
         return decision.why
     if isinstance(decision, Hit):
-        return f"nothing changed since run {decision.record.run} ({ago(decision.record.created, time.time())})"
+        return foreseen.job.pinned or f"nothing changed since {_made_by(decision.record, names[foreseen.job.group])}"
     if foreseen.waits_for is not None:
         return f"waits for {names[foreseen.waits_for.group]}"
     return str(foreseen.error)
+
+
+def _made_by(record: Record, experiment: str) -> str:
+    owner = record.label.split("/", 1)[0]
+    of_other = f" of '{owner}'" if owner != experiment else ""
+    return f"run {record.run}{of_other} ({ago(record.created, time.time())})"
 
 
 def _cause(foreseen: Foreseen) -> Iterator[object]:
     """What two trials of an experiment must share to be explained together."""
     decision = foreseen.decision
     if isinstance(decision, Hit):
-        yield decision.record.run
+        yield foreseen.job.pinned or decision.record.run
+        yield decision.record.label.split("/", 1)[0]
     elif isinstance(decision, Miss):
         yield decision.why
         for change in decision.changes:

@@ -25,6 +25,8 @@ def history(
 ) -> None:
     """List the last runs of this project.
 
+    Of an experiment: with its metrics, what differed, and the records; run --pin EXPERIMENT=RUN takes them as they are.
+
     \b
     Examples:
       crystallize history
@@ -32,13 +34,17 @@ def history(
     """
     from crystallize.cli import console, schema
     from crystallize.cli.archive import open_archive
+    from crystallize.cli.candidates import print_candidates
 
     with open_archive() as archive:
         if experiment is not None:
             archive.check_known(experiment)
         runs = archive.runs(experiment, limit)
+        listed = [] if experiment is None else archive.candidates(experiment, limit)
     if form is Output.json:
-        console.print_json(schema.history_document(runs))
+        console.print_json(schema.history_document(runs, listed))
+    elif listed:
+        print_candidates(console.out(), listed)
     elif runs:
         print_runs(console.out(), runs)
     else:

@@ -14,19 +14,27 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from crystallize.cli import explain, graph, history, new, show
+from crystallize.cli import audit, explain, graph, history, new, show, stats, store
 from crystallize.cli import run as run_command
 
 
-class _InOrder(TyperGroup):
-    """Lists the commands in the order in which they are needed."""
+class _Commands(TyperGroup):
+    """Lists the commands in the order in which they are needed, and says what a stop means."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
         return list(self.commands)
 
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        """Runs the subcommand; a stop by the user says what holds then, which Typer would pass over in silence."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo(run_command.KEPT, err=True)
+            raise typer.Exit(run_command.INTERRUPTED) from None
+
 
 app = typer.Typer(
-    cls=_InOrder, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=False
+    cls=_Commands, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=False
 )
 app.command("new")(new.new)
 app.command("run")(run_command.run)
@@ -34,6 +42,9 @@ app.command("explain")(explain.explain)
 app.command("graph")(graph.graph)
 app.command("show")(show.show)
 app.command("history")(history.history)
+app.command("audit")(audit.audit)
+app.command("stats")(stats.stats)
+app.add_typer(store.store, name="store")
 
 
 def run() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crystallize.cli.options import Output, OutputFormat, Targets
+from crystallize.cli.options import Output, OutputFormat, Pins, ReuseFrom, Targets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,6 +48,8 @@ def run(
             "--set", metavar="EXPERIMENT.PATH=VALUE", help="Replace a value of a config.yaml for this run; repeatable."
         ),
     ] = None,
+    pin: Pins = None,
+    reuse_from: ReuseFrom = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and why; write nothing.")] = False,
     restore: Annotated[
         bool, typer.Option("--restore", help="Put missing completion markers back instead of running again.")
@@ -68,6 +70,7 @@ def run(
       crystallize run train --treatment high_lr --replicates 3 --set train.steps.fit.rate=0.1
     """
     from crystallize.cli.foresight import Foresight
+    from crystallize.cli.pins import parse_pins
     from crystallize.cli.progress import Progress, previous_seconds
     from crystallize.cli.streams import only_documents, quiet_logs
     from crystallize.cli.tally import Tally
@@ -79,12 +82,13 @@ def run(
     progress = Progress(tally, lambda plan: previous_seconds(plan, settings))
     quiet_logs()
     with only_documents(form is Output.json):
-        loaded = load(targets, set_)
+        loaded = load(targets, set_, treatment)
         running = loaded.graph.running(
             treatment,
             replicates,
             None if strategy is None else strategy.value,
             seed=seed,
+            pin=parse_pins(pin, reuse_from, list(loaded.graph.experiments)),
             restore=restore,
             watchers=[tally, progress],
             settings=settings,

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from crystallize.cli.tally import by_group
 from crystallize.history.history import GroupRow, JobRow, RunRow
+from crystallize.history.stats import share_reused
 from crystallize.store.codecs import plain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from crystallize.cli.candidates import Candidate
     from crystallize.cli.explanation import Explanation
     from crystallize.cli.foresight import Foresight
+    from crystallize.cli.status import ExperimentStatus, Status
     from crystallize.errors import CrystallizeError
     from crystallize.experiment.result import Result
+    from crystallize.history.stats import Stats
     from crystallize.session import Report
 
 SCHEMA = 1
@@ -47,6 +51,7 @@ def run_document(
     experiments : as `experiment_entry` makes them; None: the counts of `groups` alone.
     """
     counts = list(groups.values())
+    entries = list(experiments if experiments is not None else map(experiment_entry, counts))
     return {
         "schema": SCHEMA,
         "command": command,
@@ -59,10 +64,11 @@ def run_document(
         "failed": sum(group.failed for group in counts),
         "blocked": sum(group.blocked for group in counts),
         "undecided": undecided,
+        "memo_hits": sum(entry["memo_hits"] for entry in entries),
         "seconds": seconds,
         "seconds_saved": sum(group.seconds_saved for group in counts),
         "jobs": [job_entry(job) for job in jobs],
-        "experiments": list(experiments if experiments is not None else map(experiment_entry, counts)),
+        "experiments": entries,
         "left_out": [str(error) for error in left_out],
         "explanations": [explanation_entry(each) for each in explanations],
     }
@@ -134,8 +140,10 @@ def experiment_entry(counts: GroupRow, result: Result | None = None) -> Json:
         "reused": counts.reused,
         "failed": counts.failed,
         "blocked": counts.blocked,
+        "memo_hits": 0,
         "seconds": counts.seconds,
         "seconds_saved": counts.seconds_saved,
+        "conditions": {},
         "metrics": {},
         "artifacts": {},
         "hypotheses": [],
@@ -146,6 +154,10 @@ def experiment_entry(counts: GroupRow, result: Result | None = None) -> Json:
         from crystallize.cli.summary import told
 
         entry |= {
+            "memo_hits": result.memo_hits,
+            "conditions": {
+                name: {"ran": ran, "reused": result.reused.get(name, 0)} for name, ran in result.ran.items()
+            },
             "metrics": exact(dict(result.metrics.conditions())),
             "artifacts": exact(result.artifacts),
             "hypotheses": [
@@ -170,12 +182,29 @@ def explanation_entry(explanation: Explanation) -> Json:
             for change in explanation.changes
         ],
         "notes": list(explanation.notes),
+        "read": list(explanation.read),
     }
 
 
-def history_document(runs: Iterable[tuple[RunRow, Iterable[GroupRow]]]) -> Json:
-    """What `history` prints."""
-    return {"schema": SCHEMA, "command": "history", "runs": [run_entry(run, groups) for run, groups in runs]}
+def history_document(runs: Iterable[tuple[RunRow, Iterable[GroupRow]]], candidates: Iterable[Candidate] = ()) -> Json:
+    """What `history` prints; with `candidates` for one experiment."""
+    return {
+        "schema": SCHEMA,
+        "command": "history",
+        "runs": [run_entry(run, groups) for run, groups in runs],
+        "candidates": [candidate_entry(each) for each in candidates],
+    }
+
+
+def candidate_entry(candidate: Candidate) -> Json:
+    """What one run had of one experiment."""
+    return {
+        "run": candidate.run.number,
+        "reasons": candidate.reasons,
+        "metrics": exact(candidate.metrics),
+        "records": candidate.records,
+        "pinned": candidate.pinned,
+    }
 
 
 def run_entry(run: RunRow, groups: Iterable[GroupRow]) -> Json:
@@ -216,6 +245,70 @@ def experiment_document(
         "metrics": exact(metrics),
         "artifacts": exact(artifacts),
         "runs": [run_entry(run, groups) for run, groups in runs],
+    }
+
+
+def stats_document(runs: Iterable[tuple[RunRow, Iterable[GroupRow]]], stats: Stats) -> Json:
+    """What `stats` prints."""
+    return {
+        "schema": SCHEMA,
+        "command": "stats",
+        "runs": [run_entry(run, groups) for run, groups in runs],
+        "experiments": [worth_entry(group) for group in stats.experiments],
+        "causes": [
+            {
+                "why": cause.why,
+                "experiments": list(cause.experiments),
+                "trials": cause.trials,
+                "runs": cause.runs,
+                "seconds": cause.seconds,
+            }
+            for cause in stats.causes
+        ],
+        "never_reused": [{"name": each.name, "runs": each.runs, "why": each.why} for each in stats.never],
+    }
+
+
+def worth_entry(group: GroupRow) -> Json:
+    """What all runs together did with one experiment."""
+    return {
+        "name": group.name,
+        "ran": group.ran,
+        "reused": group.reused,
+        "failed": group.failed,
+        "blocked": group.blocked,
+        "share_reused": share_reused(group),
+        "seconds": group.seconds,
+        "seconds_saved": group.seconds_saved,
+    }
+
+
+def status_document(status: Status) -> Json:
+    """What `store status` prints."""
+    return {
+        "schema": SCHEMA,
+        "command": "store status",
+        "folder": str(status.folder),
+        "bytes": status.bytes,
+        "records": status.records,
+        "blobs": status.blobs,
+        "blob_bytes": status.blob_bytes,
+        "orphans": status.orphans,
+        "orphan_bytes": status.orphan_bytes,
+        "pinned": status.pinned,
+        "experiments": [stored_entry(each) for each in status.experiments],
+    }
+
+
+def stored_entry(experiment: ExperimentStatus) -> Json:
+    """What one experiment holds in the store."""
+    return {
+        "name": experiment.name,
+        "trials": experiment.trials,
+        "results": experiment.results,
+        "seconds": experiment.seconds,
+        "bytes": experiment.bytes,
+        "needed_bytes": experiment.needed_bytes,
     }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystallize.cli.console import duration, line, near, plural, print_indented, ranges, table
-from crystallize.errors import BlockedError, CrystallizeError, PipelineExecutionError
+from crystallize.errors import BlockedError, CrystallizeError, PipelineExecutionError, in_words
 from crystallize.experiment.result import HypothesisResult, Result
 from crystallize.experiment.summary import describe
 from crystallize.experiment.user_code import user_traceback
@@ -55,8 +55,13 @@ def print_run(
     line(
         console,
         (", ".join(told), "bold green" if is_fine else "bold red"),
-        f" in {duration(report.seconds)} (saved {duration(tally.seconds_saved)})",
+        f" in {duration(report.seconds)} (saved {duration(tally.seconds_saved)}){_memos(results)}",
     )
+
+
+def _memos(results: Mapping[str, Result]) -> str:
+    hits = sum(result.memo_hits for result in results.values())
+    return f", {plural(hits, 'step')} from memos" if hits else ""
 
 
 def print_faults(console: Console, errors: Iterable[Exception]) -> None:
@@ -101,9 +106,11 @@ def print_artifacts(console: Console, artifacts: Mapping[str, Mapping[str, Path]
 def _print_experiment(console: Console, name: str, result: Result, notices: Sequence[str]) -> None:
     replicates = result.provenance.get("replicates", 1)
     ran, reused = sum(result.ran.values()), sum(result.reused.values())
-    counts = f"  {plural(replicates, 'replicate')} · ran {ran} · reused {reused}"
+    pinned = "" if result.pinned is None else f" · pinned from run {result.pinned}"
+    counts = f"  {plural(replicates, 'replicate')} · ran {ran} · reused {reused}{pinned}"
     line(console, (name, "bold"), (counts, "dim"))
     print_metrics(console, result.metrics.conditions())
+    _print_origins(console, result)
     print_artifacts(console, result.artifacts, replicates)
     for hypothesis in result.metrics.hypotheses:
         _print_hypothesis(console, hypothesis)
@@ -111,6 +118,18 @@ def _print_experiment(console: Console, name: str, result: Result, notices: Sequ
         line(console, ("  note: ", "yellow"), notice)
     _print_errors(console, result)
     console.print()
+
+
+def _print_origins(console: Console, result: Result) -> None:
+    """How many replicates of each condition are fresh and how many reused, where the heading leaves it open."""
+    alike: dict[str, list[str]] = {}
+    for condition, ran in result.ran.items():
+        reused = result.reused.get(condition, 0)
+        counts = [f"{count} {word}" for count, word in ((ran, "fresh"), (reused, "reused")) if count]
+        alike.setdefault(", ".join(counts) or "nothing ran", []).append(condition)
+    if len(result.ran) > 1 and any(result.ran.values()) and any(result.reused.values()):
+        origins = " · ".join(f"{', '.join(conditions)}: {counts}" for counts, conditions in alike.items())
+        line(console, (f"  {origins}", "dim"))
 
 
 def _joined(paths: Mapping[str, Path], replicates: int) -> list[str]:
@@ -176,7 +195,7 @@ def told(error: BaseException) -> str:
     text = user_traceback(error).rstrip()
     if _HAS_FRAMES in text:
         return text
-    return str(error) if isinstance(error, CrystallizeError) else f"{type(error).__name__}: {error}"
+    return in_words(error)
 
 
 def _trials(keys: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from crystallize.errors import message_of
 from crystallize.history.history import GroupRow, JobRow
 from crystallize.plan import events
 from crystallize.plan.plan import Plan
@@ -32,7 +33,7 @@ class Tally:
         if isinstance(event, events.JobReused):
             record = event.record
             self.seconds_saved += record.seconds
-            self._add(event, "reused", "", record.fingerprint, record.number, record.seconds, None)
+            self._add(event, "reused", event.job.pinned, record.fingerprint, record.number, record.seconds, None)
         elif isinstance(event, events.JobDone):
             record, why = event.record, event.note or event.miss.why
             self._add(event, "ran", why, record.fingerprint, record.number or None, record.seconds, None)
@@ -60,7 +61,7 @@ class Tally:
     ) -> None:
         job = event.job
         group = self.plan.groups[job.group].name
-        told = None if error is None else str(error) or type(error).__name__
+        told = None if error is None else message_of(error) or type(error).__name__
         self.counts[state] += 1
         self.jobs.append(JobRow(job.label, group, state, reason, fingerprint, record, seconds, told))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,19 +26,26 @@ class Loaded:
     """Name → why it cannot run; a BlockedError where it only reads something broken."""
 
 
-def load(targets: Sequence[str] | None, sets: Sequence[str] | None = None) -> Loaded:
+def load(
+    targets: Sequence[str] | None, sets: Sequence[str] | None = None, treatments: Sequence[str] | None = None
+) -> Loaded:
     """The experiments that `targets` mean and all they read; none: the whole project.
 
     Parameters
     ----------
     sets : ``experiment.path=value`` each.
+    treatments : those that the run is about; None: all. What is set of another one becomes a notice.
 
     Raises DefinitionError for a target or an override that fits nothing, and for a target that is wrong itself.
     """
-    assembled = load_targets(targets or (), Path.cwd(), Experiment, parse_overrides(sets or ()))
+    overrides = parse_overrides(sets or ())
+    assembled = load_targets(targets or (), Path.cwd(), Experiment, overrides)
     graph = ExperimentGraph()
     for experiment in assembled.experiments:
         graph.add_experiment(experiment)
+        if treatments:
+            unread = _unread(overrides.get(experiment.label, {}), treatments)
+            experiment.notices += tuple(f"--set {experiment.label}.{path}: {fact}" for path, fact in unread.items())
     return Loaded(graph, assembled.left_out)
 
 
@@ -62,6 +69,16 @@ def parse_overrides(sets: Sequence[str]) -> dict[str, dict[str, Any]]:
             )
         overrides.setdefault(experiment, {})[path] = parse_value(value, f"--set {place}")
     return overrides
+
+
+def _unread(values: Mapping[str, Any], treatments: Sequence[str]) -> dict[str, str]:
+    """Path of a value that is set and read by nothing in a run of `treatments` → why."""
+    read = tuple(f"treatments.{name}." for name in treatments)
+    return {
+        path: "nothing reads it, as the run leaves this treatment out"
+        for path in values
+        if path.startswith("treatments.") and not path.startswith(read)
+    }
 
 
 def _split(place: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ Process pools and Ray are other implementations of the same Protocol.
 
 from __future__ import annotations
 
+import os
 from contextvars import copy_context
 from typing import Any, Protocol
 
@@ -40,7 +41,7 @@ class InlineExecutor:
 
     async def run(self, work: Work, task: Any, workspace: Workspace) -> Outcome:
         """Awaits the work in the driver's own loop."""
-        return await work.run(task, workspace)
+        return await _carry_out(work, task, workspace)
 
     def close(self) -> None:
         """Nothing to free."""
@@ -60,7 +61,7 @@ class ThreadExecutor:
         import asyncio
 
         def whole() -> Outcome:
-            return asyncio.run(_await(work, task, workspace))
+            return asyncio.run(_carry_out(work, task, workspace))
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, copy_context().run, whole)
 
@@ -69,5 +70,11 @@ class ThreadExecutor:
         self._pool.shutdown(wait=True)
 
 
-async def _await(work: Work, task: Any, workspace: Workspace) -> Outcome:
-    return await work.run(task, workspace)
+async def _carry_out(work: Work, task: Any, workspace: Workspace) -> Outcome:
+    process = os.getpid()
+    try:
+        return await work.run(task, workspace)
+    finally:
+        if os.getpid() != process:
+            # user code forked, and the child came back: it must not go on as a second driver
+            os._exit(1)

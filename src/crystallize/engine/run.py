@@ -12,7 +12,7 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from crystallize.engine.claims import Claim, Claims
 from crystallize.engine.executors import Executors
@@ -20,20 +20,36 @@ from crystallize.engine.manifests import Settled, question_for
 from crystallize.engine.recorder import Recorder
 from crystallize.engine.schedule import Schedule, State
 from crystallize.engine.teller import Teller
-from crystallize.errors import BlockedError
+from crystallize.errors import BlockedError, message_of
 from crystallize.fingerprint.manifest import Manifest
+from crystallize.fingerprint.observe import unobserved
 from crystallize.plan import events
 from crystallize.plan.job import Group, Job, Outcome
 from crystallize.plan.plan import Plan
 from crystallize.plan.workspace import Workspace
+from crystallize.store.compare import compared
 from crystallize.store.record import NewRecord, Output, Record
-from crystallize.store.reuse import Hit, Miss, Question, Use, decide_many
+from crystallize.store.reuse import NOT_REUSABLE, Hit, Miss, Question, Use, decide_many
 from crystallize.store.store import Store
 
 if TYPE_CHECKING:
     import asyncio
 
 POLL_SECONDS = 0.05
+
+DISCARDS_EARLIER = ("forced", "after")
+"""Kinds of misses that mean: what earlier runs left must not serve."""
+MAY_HAVE_RUN_BEFORE = ("forced", "after", "gone")
+"""Kinds of misses at which there may be a record under the very fingerprint."""
+
+
+class _Queued(NamedTuple):
+    """A job that was decided to run, and waits for its turn."""
+
+    manifest: Manifest
+    miss: Miss
+    version: int
+    """What the store's `outside_version` was when it was decided: another run may have recorded the job since."""
 
 
 class Driver:
@@ -73,7 +89,7 @@ class Driver:
         self._claims = Claims()
         self._queues: dict[str, list[int]] = {}
         self._elsewhere: list[int] = []
-        self._questions: dict[int, tuple[Manifest, Miss]] = {}
+        self._misses: dict[int, _Queued] = {}
         self._uncommitted: dict[int, str | None] = {}
         self.would_reuse = 0
         """Forced jobs that resume would have reused."""
@@ -94,6 +110,10 @@ class Driver:
 
     async def drive(self) -> None:
         """Runs what was not reused until every job is settled. Raises only what the store or a watcher raises."""
+        with unobserved():
+            await self._drive()
+
+    async def _drive(self) -> None:
         import asyncio
 
         running: set[asyncio.Task[None]] = set()
@@ -158,12 +178,13 @@ class Driver:
         for batch in asked.values():
             store = self._store_of(batch[0][0])
             run = self._runs[self._plan.jobs[batch[0][0]].group]
+            version = store.outside_version()
             decisions = decide_many([question for _, question in batch], store, run)
             for (index, question), decision in zip(batch, decisions, strict=True):
                 if isinstance(decision, Hit):
                     self._reuse(index, decision.record)
                 else:
-                    self._questions[index] = (question.manifest, decision)
+                    self._misses[index] = _Queued(question.manifest, decision, version)
                     heapq.heappush(self._queues.setdefault(self._executors.key(self._group_of(index)), []), index)
                     if decision.kind == "forced":
                         self._count_would_reuse(question, store)
@@ -177,6 +198,7 @@ class Driver:
     def _reuse(self, index: int, record: Record) -> None:
         if self._schedule.has_consumers(index):
             self._settled.keep(index, record.outputs)
+        self._misses.pop(index, None)
         self._schedule.settle(index, State.REUSED)
         self._teller.tell_settled(events.JobReused(self._plan.jobs[index], record))
 
@@ -195,7 +217,7 @@ class Driver:
         job = self._plan.jobs[index]
         if self._recorder.due or not self._uncommitted.keys().isdisjoint(self._plan.upstream_of(job)):
             self._commit()
-        manifest, miss = self._questions[index]
+        manifest, miss, version = self._misses[index]
         store = self._store_of(index)
         claim = self._claims.ask(index, manifest.fingerprint, store)
         if claim is Claim.ELSEWHERE:
@@ -204,7 +226,7 @@ class Driver:
             self._fail(index, self._claims.error(manifest.fingerprint, store), miss, 0.0)
         if claim is not Claim.HELD:
             return False
-        if store.changed_elsewhere():
+        if store.outside_version() != version:
             decision = decide_many(
                 [question_for(job, manifest, self._floors[job.group])], store, self._runs[job.group]
             )[0]
@@ -222,12 +244,19 @@ class Driver:
 
     async def _execute(self, index: int) -> None:
         job = self._plan.jobs[index]
-        workspace = Workspace(self._store_of(index), self._inputs(job))
+        workspace = Workspace(
+            self._store_of(index),
+            self._inputs(job),
+            run=self._runs[job.group],
+            only_this_run=self._misses[index].miss.kind in DISCARDS_EARLIER,
+        )
         started = perf_counter()
         try:
             outcome = await self._executors.run(self._plan.groups[job.group], job.task, workspace)
-        except (Exception, SystemExit) as error:
-            self._fail(index, error, self._questions[index][1], perf_counter() - started)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) or _is_being_cancelled():
+                raise
+            self._fail(index, error, self._misses[index].miss, perf_counter() - started)
         else:
             self._done(index, outcome, workspace, perf_counter() - started)
         finally:
@@ -246,17 +275,20 @@ class Driver:
         job = self._plan.jobs[index]
         unrecordable = outcome.unrecordable or workspace.changed_input()
         record = NewRecord(
-            manifest=self._questions[index][0],
+            manifest=self._misses[index].manifest,
             label=job.label,
             metrics=outcome.metrics,
-            facts=outcome.facts,
+            facts=outcome.facts if unrecordable is None else {**outcome.facts, NOT_REUSABLE: unrecordable},
             provenance=outcome.provenance,
             outputs=workspace.outputs,
             small_blobs=workspace.small_blobs,
             seconds=seconds,
             run=self._runs[job.group],
+            observations=outcome.observations,
             once=unrecordable is not None,
         )
+        if unrecordable is None and self._misses[index].miss.kind in MAY_HAVE_RUN_BEFORE:
+            record = compared(record, self._store_of(index))
         if self._schedule.has_consumers(index):
             self._settled.keep(index, workspace.outputs)
         self._recorder.add(self._store_of(index), record, index)
@@ -270,7 +302,7 @@ class Driver:
             if note is None and record.number == 0:
                 note = "its metrics cannot be kept"
             twins = self._claims.release(index)
-            _, miss = self._questions.pop(index)
+            miss = self._misses.pop(index).miss
             self._lift_floor(self._plan.jobs[index])
             self._teller.tell_settled(events.JobDone(self._plan.jobs[index], record, miss, note))
             self._decide(twins)
@@ -285,12 +317,13 @@ class Driver:
         if miss is not None and miss.kind in ("forced", "after"):
             store = self._store_of(index)
             store.set_floor(job.label, store.latest_number(), "failed since")
-        self._questions.pop(index, None)
+        self._misses.pop(index, None)
         blocked = self._schedule.settle(index, State.FAILED)
         self._teller.tell_settled(events.JobFailed(job, error, miss, seconds))
         for below in blocked:
             stopped = self._plan.jobs[below]
-            reason = BlockedError(f"{stopped.label} was not run: {job.label}, which it reads, failed ({error})")
+            fact = f"{job.label}, which it reads, failed ({message_of(error)})"
+            reason = BlockedError(f"{stopped.label} was not run: {fact}")
             self._teller.tell_settled(events.JobBlocked(stopped, reason))
         for twin in self._claims.release(index, error):
             self._fail(twin, error, miss, 0.0)
@@ -302,7 +335,7 @@ class Driver:
         self._queues, self._elsewhere = {}, []
         stopped = self._schedule.cancel_unstarted()
         for index in waiting:
-            self._questions.pop(index, None)
+            self._misses.pop(index, None)
             stopped += [index, *self._schedule.settle(index, State.CANCELLED)]
         for index in stopped:
             self._teller.tell_settled(events.JobCancelled(self._plan.jobs[index]))
@@ -312,3 +345,11 @@ class Driver:
 
     def _store_of(self, index: int) -> Store:
         return self._stores[self._plan.jobs[index].group]
+
+
+def _is_being_cancelled() -> bool:
+    """Whether this task is asked to stop; user code may raise `CancelledError` by itself."""
+    import asyncio
+
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

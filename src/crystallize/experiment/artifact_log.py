@@ -28,13 +28,15 @@ class WrittenArtifact(NamedTuple):
 class ArtifactLog:
     """What the steps of a trial wrote, in order."""
 
-    __slots__ = ("__weakref__", "_folder_for", "_records", "_step_name")
+    __slots__ = ("__weakref__", "_folder_for", "_looked", "_records", "_step_name")
 
-    def __init__(self) -> None:
+    def __init__(self, looked: set[str] | None = None) -> None:
         self._records: dict[tuple[str, str], WrittenArtifact] = {}
         self._step_name = ""
         self._folder_for: Callable[[str], Path] | None = None
         """Set by the runner: artifact name → an existing, empty folder, a new one at each call."""
+        self._looked: set[str] = set() if looked is None else looked
+        """Holds ``artifacts`` once anybody has looked at the log."""
 
     def add(self, name: str, data: bytes | str) -> None:
         """Add an artifact of the running step. Text is kept as UTF-8.
@@ -69,12 +71,15 @@ class ArtifactLog:
 
     def clear(self) -> None:
         """Forget what was written."""
+        self._looked.add("artifacts")
         self._records.clear()
 
     def __iter__(self) -> Iterator[WrittenArtifact]:
+        self._looked.add("artifacts")
         return iter(tuple(self._records.values()))
 
     def __len__(self) -> int:
+        self._looked.add("artifacts")
         return len(self._records)
 
     def _append(self, name: str, data: bytes | Path) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from crystallize.experiment.plugins import ArtifactPlugin, BasePlugin, LoggingPl
 from crystallize.experiment.treatment import Treatment
 
 P = TypeVar("P", bound=BasePlugin)
+T = TypeVar("T")
 
 STRATEGIES = ("resume", "rerun")
 
@@ -64,10 +65,12 @@ class Blueprint:
         self.description = description
         self.datasource: Any = datasource
         self.pipeline: Any = pipeline
+        if not isinstance(initial_ctx, Mapping | None):
+            raise _wrong_kind("initial_ctx", initial_ctx, "a mapping of keys to values")
         self.initial_ctx = dict(initial_ctx or {})
-        self.treatments = list(treatments or [])
+        self.treatments = _listed("treatments", treatments, Treatment)
         check_distinct("condition", [treatment.name for treatment in self.treatments])
-        self.hypotheses = list(hypotheses or [])
+        self.hypotheses = _listed("hypotheses", hypotheses, Hypothesis)
         self.reads, self.ignore = tuple(reads), tuple(ignore)
         self.id: str | None = None
         self.notices: tuple[str, ...] = ()
@@ -77,11 +80,13 @@ class Blueprint:
         self.defined_strategy: str | None = None
         """Strategy that the definition gives; None: it gives none."""
         self._replicates = checked_replicates(replicates)
-        named = outputs if isinstance(outputs, Mapping) else {artifact.name: artifact for artifact in outputs or ()}
-        self.outputs: dict[str, Artifact] = dict(named)
+        written = _listed("outputs", outputs.values() if isinstance(outputs, Mapping) else outputs, Artifact)
+        check_distinct("artifact", [artifact.name for artifact in written])
+        aliases = outputs if isinstance(outputs, Mapping) else [artifact.name for artifact in written]
+        self.outputs: dict[str, Artifact] = dict(zip(aliases, written, strict=True))
         for artifact in self.outputs.values():
             artifact.producer = self
-        self.plugins: list[BasePlugin] = list(plugins or [])
+        self.plugins: list[BasePlugin] = _listed("plugins", plugins, BasePlugin)
         for default in (ArtifactPlugin, SeedPlugin, LoggingPlugin):
             if self.get_plugin(default) is None:
                 self.plugins.append(default())
@@ -165,18 +170,38 @@ class Blueprint:
         return "serial", 1
 
     def validate(self) -> None:
-        """Raises DefinitionError (a ValueError) when there is no datasource or no pipeline."""
-        for part in ("datasource", "pipeline"):
-            if getattr(self, part) is None:
+        """Raises DefinitionError (a ValueError) without a datasource or a pipeline, and a TypeError for wrong ones."""
+        for part, kind in (("datasource", DataSource), ("pipeline", Pipeline)):
+            value = getattr(self, part)
+            if value is None:
                 raise DefinitionError(
                     f"experiment '{self.name}' has no {part}",
                     key=part,
                     remedy=f"give it one: Experiment({part}=…)",
                 )
+            if not isinstance(value, kind):
+                raise _wrong_kind(part, value, f"a {kind.__name__}")
 
     def _repr_html_(self) -> str:
         conditions = ", ".join(["baseline", *(t.name for t in self.treatments)])
         return f"<b>{self.name or 'Experiment'}</b> ({self.replicates} replicates; {conditions})"
+
+
+def _listed(key: str, items: Iterable[Any] | None, kind: type[T]) -> list[T]:
+    """The items, each of them a `kind`; raises DefinitionTypeError (a TypeError) for anything else."""
+    if isinstance(items, str | Mapping) or not isinstance(items, Iterable | None):
+        raise _wrong_kind(key, items, f"a list of {kind.__name__} objects")
+    listed = list(items or ())
+    for item in listed:
+        if not isinstance(item, kind):
+            raise _wrong_kind(key, item, f"objects of {kind.__name__}")
+    return listed
+
+
+def _wrong_kind(key: str, value: object, wanted: str) -> DefinitionTypeError:
+    name = getattr(value, "__name__", None)
+    remedy = f"give {wanted}" + (f"; is {name}() meant?" if callable(value) and name and name.isidentifier() else "")
+    return DefinitionTypeError(f"{value!r} is of type {type(value).__name__}", key=key, remedy=remedy)
 
 
 def chosen_strategy(strategy: str) -> str:

@@ -15,9 +15,13 @@ from crystallize.errors import DefinitionError, ReplicateMismatchError, UnknownN
 from crystallize.experiment.blueprint import Blueprint
 from crystallize.experiment.collect import Collected
 from crystallize.experiment.constants import BASELINE_CONDITION
+from crystallize.experiment.inputs import ExperimentInput
 from crystallize.experiment.links import Link
+from crystallize.experiment.memo_keys import StepKeys
 from crystallize.experiment.parts import PartMaker, Surroundings
+from crystallize.experiment.pinning import PinnedTrials, check_pinned_names, pinned_trials
 from crystallize.experiment.plugins import SeedPlugin
+from crystallize.experiment.reads import Reads
 from crystallize.experiment.treatment import Treatment
 from crystallize.experiment.trial import Trial, TrialWork
 from crystallize.experiment.upstream import UpstreamWork
@@ -50,6 +54,8 @@ class Asked:
     """Base seed for every node; None: as defined."""
     restore: bool = False
     """Missing markers are losses, not wishes: they are put back."""
+    pin: Mapping[str, int] = field(default_factory=dict)
+    """Experiment → the run whose trials it takes as they are."""
 
     def strategy_of(self, experiment: Blueprint) -> str:
         """``resume`` or ``rerun``."""
@@ -73,11 +79,15 @@ class Node:
     treatments: dict[str, Treatment] = field(default_factory=dict)
     """Condition → what this experiment itself applies in it."""
     replicates: int = 1
+    paired: bool = False
+    """Whether each replicate reads one of its own of another experiment."""
     root: Path = Path()
     """Its artifact root."""
     group: int = 0
     first: int = 0
     """Index of its first job; they follow replicate by replicate, condition by condition."""
+    pinned: PinnedTrials | None = None
+    """What it takes in place of its trials."""
     view: ExperimentView | None = None
     collected: Collected | None = None
     work: TrialWork | None = None
@@ -95,19 +105,23 @@ def compile_graph(
     Fills in what each node's run looks like.
 
     Raises UnknownNameError for a treatment that no node defines, ReplicateMismatchError for counts that cannot be
-    paired, DefinitionError for what cannot be run.
+    paired, PinnedRecordGone for a pin that lacks what is needed, DefinitionError for what cannot be run.
     """
     plan = Plan()
     by_experiment = {id(node.experiment): node for node in nodes}
     _choose_conditions(nodes, by_experiment, asked)
     shared = _OwnParts()
     rows = _view_rows(nodes, session)
+    _pin(nodes, asked, session)
     for node in nodes:
         node.replicates = _count_replicates(node, by_experiment, asked)
+        if node.pinned is not None:
+            node.conditions = node.pinned.conditions_among(node.conditions, node.replicates)
+            node.pinned.check_there((c, r) for c in node.conditions for r in range(node.replicates))
         node.collected = Collected(node.conditions, node.replicates)
         _add_group(plan, node, rows, session)
-        tables = _tables(node, session, around) if node.runs else {}
-        if node.work is not None:
+        tables = _tables(node, session, around) if node.runs and node.pinned is None else {}
+        if node.work is not None and tables:
             node.work.uses_numpy = any(part.name == "env.numpy" for part in tables[BASELINE_CONDITION].parts)
         _add_jobs(plan, node, by_experiment, tables, shared, session, asked)
     return plan, list(rows.values())
@@ -122,6 +136,15 @@ def _view_rows(nodes: Sequence[Node], session: Session) -> dict[Path, ViewRows]:
             version = newest_version(node.root / node.experiment.label) if node.experiment.artifacts.versioned else 0
             folders.setdefault(node.root, []).append(view_folder(node.experiment.label, version))
     return {root: ViewRows(session.store(root), listed) for root, listed in folders.items()}
+
+
+def _pin(nodes: Sequence[Node], asked: Asked, session: Session) -> None:
+    check_pinned_names(asked.pin, [node.experiment.label for node in nodes])
+    for node in nodes:
+        label = node.experiment.label
+        if label in asked.pin:
+            store, history = session.store(node.root), session.history(node.root)
+            node.pinned = pinned_trials(label, asked.pin[label], history, store)
 
 
 def _choose_conditions(nodes: Sequence[Node], by_experiment: Mapping[int, Node], asked: Asked) -> None:
@@ -165,11 +188,15 @@ def _count_replicates(node: Node, by_experiment: Mapping[int, Node], asked: Aske
     paired = [(link.port, by_experiment[id(link.producer)].replicates) for link in node.links if not link.gather]
     paired += [(upstream.label, by_experiment[id(upstream)].replicates) for upstream in node.after]
     counts = {count for _, count in paired if count != 1}
+    node.paired = bool(counts)
     own = asked.replicates if asked.replicates is not None and node.runs else node.experiment.defined_replicates
-    replicates = own if own is not None else counts.pop() if len(counts) == 1 else 1
+    replicates = own if own is not None else next(iter(counts)) if len(counts) == 1 else 1
+    if node.pinned is not None:
+        return min(replicates, node.pinned.replicates)
     wrong = [(port, count) for port, count in paired if count not in (1, replicates)]
     if wrong or (own is None and len(counts) > 1):
-        listed = ", ".join(f"{port}={count}" for port, count in paired)
+        pins = [f"{up.experiment.label} {up.pinned.why}" for up in _upstream(node, by_experiment) if up.pinned]
+        listed = ", ".join([*(f"{port}={count}" for port, count in paired), *pins])
         raise ReplicateMismatchError(
             f"experiment '{node.experiment.label}' has {replicates} replicates and reads {listed}",
             path=node.experiment.path,
@@ -207,6 +234,7 @@ def _tables(node: Node, session: Session, around: Surroundings) -> dict[str, Par
     """One table per condition: the parts of the experiment, then those of the condition."""
     experiment = node.experiment
     store = session.store(node.root)
+    store.survey_with(around.surveyor(store))
     maker = PartMaker(around, store, store.secret_key)
     maker.add_datasource(experiment.datasource)
     maker.add_links(node.links)
@@ -215,12 +243,36 @@ def _tables(node: Node, session: Session, around: Surroundings) -> dict[str, Par
     maker.add_context(experiment.initial_ctx)
     maker.add_plugins(experiment.plugins)
     maker.add_files(experiment.reads, around.root, experiment.ignore)
-    tables = {}
+    tables, texts = {}, {}
     for condition in node.conditions:
         own = maker.extended()
         own.add_treatment(condition, node.treatments.get(condition))
         tables[condition] = own.table()
+        texts[condition] = own.texts
+    if node.work is not None and any(step.cacheable for step in experiment.pipeline.steps):
+        node.work.memo_keys = StepKeys(experiment, around, store, tables.values())
+    if node.work is not None and session.settings.observe:
+        node.work.reads = Reads(
+            around.surveyor(store),
+            around.keeping,
+            homes=maker.homes,
+            holders=_holders(experiment),
+            texts=texts,
+            ignore=experiment.ignore,
+        )
     return tables
+
+
+def _holders(experiment: Blueprint) -> list[object]:
+    """What the user's own classes made that lives from trial to trial: steps, datasources, plugins."""
+    source = experiment.datasource
+    sources = source.inputs.values() if isinstance(source, ExperimentInput) else [source]
+    made = [*experiment.pipeline.steps, *sources, *experiment.plugins]
+    return [
+        each
+        for each in made
+        if not hasattr(each, "definition") and type(each).__module__.partition(".")[0] != "crystallize"
+    ]
 
 
 class _OwnParts:
@@ -250,6 +302,7 @@ def _add_jobs(
 ) -> None:
     node.first = len(plan.jobs)
     policies = {condition: _policy(node, condition, asked) for condition in node.conditions}
+    reads = node.runs and node.pinned is None
     inputs = _InputMaker(node, by_experiment)
     label = node.experiment.label
     for replicate in range(node.replicates):
@@ -265,9 +318,9 @@ def _add_jobs(
                     task=Trial(condition, replicate, seed),
                     table=tables.get(condition, _NOTHING),
                     own=own,
-                    inputs=inputs.ports(condition, replicate) if node.runs else (),
-                    after=inputs.after(condition, replicate) if node.runs else (),
-                    policy=policies[condition] if node.runs else _latest(name, node, session),
+                    inputs=inputs.ports(condition, replicate) if reads else (),
+                    after=inputs.after(condition, replicate) if reads else (),
+                    policy=policies[condition] if reads else _recorded(name, condition, replicate, node, session),
                 )
             )
 
@@ -282,7 +335,9 @@ def _policy(node: Node, condition: str, asked: Asked) -> Policy:
     return wish or Use()
 
 
-def _latest(label: str, node: Node, session: Session) -> Policy:
+def _recorded(label: str, condition: str, replicate: int, node: Node, session: Session) -> Policy:
+    if node.pinned is not None:
+        return node.pinned.policy(condition, replicate)
     record = session.store(node.root).last_of_label(label)
     return Force("never recorded") if record is None else Exactly(record.number)
 
@@ -307,28 +362,31 @@ class _InputMaker:
     def after(self, condition: str, replicate: int) -> tuple[int, ...]:
         """One upstream job per experiment that is only waited for."""
         return tuple(
-            upstream.job(_condition(None, upstream, condition), _replicate(upstream, replicate))
+            upstream.job(self._condition(None, upstream, condition), _replicate(upstream, replicate))
             for upstream in self._after
         )
 
     def _input(self, link: Link, upstream: Node, condition: str, replicate: int) -> Input:
-        if link.condition is not None and link.condition not in upstream.conditions:
+        chosen = self._condition(link.condition, upstream, condition)
+        if chosen not in upstream.conditions:
             raise DefinitionError(
                 f"experiment '{self._node.experiment.label}' reads condition '{link.condition}' of "
                 f"'{upstream.experiment.label}', which runs {', '.join(upstream.conditions)}",
                 key=link.port,
                 remedy="leave `condition=` out to follow the reader's own condition",
             )
-        chosen = _condition(link.condition, upstream, condition)
         replicates = range(upstream.replicates) if link.gather else [_replicate(upstream, replicate)]
+        if upstream.pinned is not None:
+            for r in replicates:
+                upstream.pinned.check_output(chosen, r, link.output, link.step, self._node.experiment.label)
         sources = tuple(Source(upstream.job(chosen, r), link.output, link.step) for r in replicates)
         return Input(link.port, sources, link.gather)
 
-
-def _condition(fixed: str | None, upstream: Node, condition: str) -> str:
-    if fixed is not None:
-        return fixed
-    return condition if condition in upstream.conditions else BASELINE_CONDITION
+    def _condition(self, fixed: str | None, upstream: Node, condition: str) -> str:
+        wanted = fixed or condition
+        if upstream.pinned is not None:
+            upstream.pinned.check_condition(wanted, self._node.experiment.label)
+        return wanted if fixed is not None or wanted in upstream.conditions else BASELINE_CONDITION
 
 
 def _replicate(upstream: Node, replicate: int) -> int:

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from crystallize.errors import CrystallizeError
+from crystallize.errors import in_words
 from crystallize.experiment.collect import Collected
 from crystallize.experiment.compile import Asked, Node
 from crystallize.experiment.hypothesis import Hypothesis
@@ -20,6 +20,7 @@ from crystallize.experiment.result import ExperimentMetrics, HypothesisResult, R
 from crystallize.experiment.user_code import user_traceback
 from crystallize.plan import events
 from crystallize.session import Session
+from crystallize.store.compare import DIFFERS
 from crystallize.store.store import Store
 
 logger = logging.getLogger("crystallize")
@@ -93,11 +94,15 @@ class Conclusion:
             provenance=self._provenance(),
         )
         result.name = self._node.experiment.label
+        result.pinned = None if self._node.pinned is None else self._node.pinned.run
         result.notices.extend(self._notices())
         for condition in collected.conditions:
             ends = [end for _, end in collected.of(condition)]
             result.reused[condition] = sum(1 for end in ends if end.reused)
             result.ran[condition] = sum(1 for end in ends if not end.reused and not end.blocked)
+            result.memo_hits += sum(
+                end.record.facts.get("memo_hits", 0) for end in ends if end.record and not end.reused
+            )
         result.reasons = {
             f"{condition}_rep_{replicate}": end.why for (condition, replicate), end in collected.ends.items() if end.why
         }
@@ -156,9 +161,14 @@ class Conclusion:
     def _notices(self) -> list[str]:
         notices = list(self._node.experiment.notices)
         notices += [f"{path} was changed or removed by hand and is restored" for path in self._view.restored]
+        notices += self._pinned()
+        notices += self._of_others()
+        notices += self._two_outcomes()
         notices += self._not_reusable()
+        notices += self._not_kept()
         notices += self._unwritten()
         notices += self._unread()
+        notices += self._same_seeds()
         if self._hypotheses:
             for condition in self._collected.conditions:
                 lacking = [
@@ -169,6 +179,29 @@ class Conclusion:
                 if lacking:
                     notices.append(f"{condition}: replicates {', '.join(lacking)} have no baseline to compare with")
         return notices
+
+    def _pinned(self) -> list[str]:
+        experiment, pinned = self._node.experiment, self._node.pinned
+        return [] if pinned is None else pinned.notices(self._asked.replicates or experiment.replicates)
+
+    def _of_others(self) -> Iterator[str]:
+        """Records of another experiment that served here: the same code and inputs under another name."""
+        found: dict[str, list[str]] = {}
+        for end in self._collected.ends.values():
+            if end.reused and end.record is not None:
+                found.setdefault(end.record.label.split("/", 1)[0], []).append(end.record.label)
+        for owner, labels in found.items():
+            if owner != self._node.experiment.label:
+                more = f" and {len(labels) - 1} others of '{owner}'" if len(labels) > 1 else ""
+                yield f"reuses the record of {labels[0]}{more}: nothing that counts differs"
+
+    def _two_outcomes(self) -> Iterator[str]:
+        """Trials whose fingerprint has ever yielded two different outcomes; the first of them in words."""
+        records = [end.record for end in self._collected.ends.values() if end.record is not None]
+        differing = [record for record in records if DIFFERS in record.facts]
+        if differing:
+            more = f" ({len(differing) - 1} other trials likewise)" if len(differing) > 1 else ""
+            yield f"{differing[0].label}: {differing[0].facts[DIFFERS]}{more}; crystallize audit names the step"
 
     def _baseline_failed(self, replicate: int) -> bool:
         end = self._collected.ends.get(("baseline", replicate))
@@ -182,6 +215,11 @@ class Conclusion:
                 by_note.setdefault(end.note, []).append(f"{condition}/{replicate}")
         for note, trials in by_note.items():
             yield f"{', '.join(trials[:3])}{' and others' if len(trials) > 3 else ''}: {note}"
+
+    def _not_kept(self) -> list[str]:
+        """Why steps that are cacheable were not kept in trials that ran, each reason once."""
+        records = [end.record for end in self._collected.ends.values() if end.record is not None and not end.reused]
+        return list(dict.fromkeys(note for record in records for note in record.facts.get("memo_notes", ())))
 
     def _unwritten(self) -> Iterator[str]:
         """Declared outputs that trials did not write."""
@@ -207,9 +245,22 @@ class Conclusion:
                 nearest = f"; nearest: {near[0]}" if near else ""
                 yield f"{condition} sets {key}, which nothing reads{nearest}"
 
+    def _same_seeds(self) -> Iterator[str]:
+        """Replicates that share seed, code and data count as one sample, however many there are."""
+        by_seed: dict[Any, set[int]] = {}
+        for (_, replicate), end in self._collected.ends.items():
+            if end.record is not None:
+                by_seed.setdefault(end.record.facts.get("seed"), set()).add(replicate)
+        for seed, replicates in by_seed.items():
+            if seed is not None and len(replicates) > 1 and not self._node.paired:
+                listed = ", ".join(map(str, sorted(replicates)[:5])) + (", …" if len(replicates) > 5 else "")
+                yield (
+                    f"replicates {listed} share the seed {seed} and their code: they are no independent samples; "
+                    "leave auto_seed of SeedPlugin on"
+                )
+
     def _log_failure(self, label: str, error: BaseException) -> None:
-        text = str(error) if isinstance(error, CrystallizeError) else f"{type(error).__name__}: {error}"
-        logger.error("%s failed: %s", label, text.partition("\n")[0])
+        logger.error("%s failed: %s", label, in_words(error).partition("\n")[0])
 
 
 class ContextChanges(Mapping[str, dict[int, Any]]):

@@ -6,6 +6,7 @@ ask for is made when it is asked for. Names that begin with an underscore are fo
     `_fork`        a context of its own that shares the values
     `_enter_step`  names the running step
     `_asked`       the keys that anything read, looked for or listed
+    `_looked`      what else was looked at: ``keys``, ``rng``, ``metrics``, ``metric:NAME``, ``artifacts``
     `_inputs`      id of a source object → the path (or list of paths) that it reads in this trial
     `_mark`, `_changes_since`   what a step added
 """
@@ -13,6 +14,7 @@ ask for is made when it is asked for. Names that begin with an underscore are fo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import islice
 from pathlib import Path
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from crystallize.errors import ContextMutationError
 from crystallize.experiment.artifact_log import ArtifactLog
 from crystallize.experiment.constants import SEED_USED_KEY, STEP_NAME_KEY
+from crystallize.experiment.generators import make_own
 from crystallize.experiment.values import copied
 
 if TYPE_CHECKING:
@@ -43,10 +46,11 @@ class Mark(NamedTuple):
 class ContextMetrics:
     """Metrics of one trial: name → the values recorded, in order. Appending from several threads is safe."""
 
-    __slots__ = ("_entries",)
+    __slots__ = ("_entries", "_looked")
 
-    def __init__(self) -> None:
+    def __init__(self, looked: set[str] | None = None) -> None:
         self._entries: dict[str, list[tuple[Any, Mapping[str, Any] | None]]] = {}
+        self._looked: set[str] = set() if looked is None else looked
 
     def add(self, key: str, value: Any, tags: Mapping[str, Any] | None = None) -> None:
         """Append `value` to the metric `key`. Raises TypeError when `key` is no text."""
@@ -57,14 +61,17 @@ class ContextMetrics:
         self._entries.setdefault(key, []).append(entry)
 
     def __getitem__(self, key: str) -> tuple[Any, ...]:
+        self._looked.add(f"metric:{key}")
         return tuple([value for value, _ in self._entries.get(key, ())])
 
     def get_tags(self, key: str) -> tuple[dict[str, Any], ...]:
         """The tags beside the values of `key`, one dict per value, empty where none were given."""
+        self._looked.add(f"metric:{key}")
         return tuple([dict(tags or {}) for _, tags in self._entries.get(key, ())])
 
     def as_dict(self) -> Mapping[str, tuple[Any, ...]]:
         """A read-only mapping: metric → its values."""
+        self._looked.add("metrics")
         return MappingProxyType({key: self[key] for key in tuple(self._entries)})
 
     def _counts(self) -> dict[str, int]:
@@ -80,7 +87,7 @@ class FrozenContext:
     logger : given to steps as `ctx.logger`; else the logger ``crystallize``.
     """
 
-    __slots__ = ("__weakref__", "_asked", "_inputs", "_logger", "_rng", "_values", "artifacts", "metrics")
+    __slots__ = ("__weakref__", "_asked", "_inputs", "_logger", "_looked", "_rng", "_values", "artifacts", "metrics")
 
     def __init__(self, initial: Mapping[str, Any], logger: Logger | None = None) -> None:
         self._values: dict[str, Any] = {key: copied(value) for key, value in initial.items()}
@@ -88,8 +95,9 @@ class FrozenContext:
         self._asked: set[str] = set()
         self._inputs: Inputs = _NO_INPUTS
         self._rng: Any = None
-        self.metrics = ContextMetrics()
-        self.artifacts = ArtifactLog()
+        self._looked: set[str] = set()
+        self.metrics = ContextMetrics(self._looked)
+        self.artifacts = ArtifactLog(self._looked)
 
     def __getitem__(self, key: str) -> Any:
         """A copy of the value of `key`. Raises KeyError when it was never set."""
@@ -108,9 +116,11 @@ class FrozenContext:
 
     def __iter__(self) -> Iterator[str]:
         self._asked.update(self._values)
+        self._looked.add("keys")
         return iter(tuple(self._values))
 
     def __len__(self) -> int:
+        self._looked.add("keys")
         return len(self._values)
 
     def __bool__(self) -> bool:
@@ -120,6 +130,7 @@ class FrozenContext:
     def as_dict(self) -> Mapping[str, Any]:
         """A read-only mapping over copies of all values."""
         self._asked.update(self._values)
+        self._looked.add("keys")
         return MappingProxyType({key: copied(value) for key, value in self._values.copy().items()})
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -128,6 +139,7 @@ class FrozenContext:
     def add(self, key: str, value: Any) -> None:
         """Set a new `key` to a copy of `value`. Raises ContextMutationError when the key is set already."""
         if key in self._values:
+            self._asked.add(key)
             raise ContextMutationError(
                 f"Cannot mutate existing key: '{key}'; a key of the context is set once, choose another name"
             )
@@ -153,8 +165,9 @@ class FrozenContext:
         Seeded with `seed_used`, so a trial that draws only from here has the same numbers in whatever
         process, thread or order it runs.
         """
+        self._looked.add("rng")
         if self._rng is None:
-            self._rng = _generator(self.get(SEED_USED_KEY))
+            self._rng = make_own(self.get(SEED_USED_KEY))
         return self._rng
 
     def __repr__(self) -> str:
@@ -168,6 +181,24 @@ class FrozenContext:
         child = FrozenContext(extra, self._logger)
         child._values = {**self._values, **child._values}
         return child
+
+    @contextmanager
+    def _asking(self) -> Iterator[set[str]]:
+        """The keys that are asked for inside; filled when the block ends."""
+        asked: set[str] = set()
+        before = self._asked.copy()
+        # Emptied in place: who watches a context shares the set.
+        self._asked.clear()
+        try:
+            yield asked
+        finally:
+            asked.update(self._asked)
+            self._asked.update(before)
+
+    @property
+    def _plain(self) -> FrozenContext:
+        """The context itself, without what only watches it."""
+        return self
 
     def _enter_step(self, name: str) -> None:
         """From now on `name` is the running step, for readers and for the artifacts they write."""
@@ -201,6 +232,7 @@ class LoggingContext(FrozenContext):
         self._wrapped = ctx
         self._values = ctx._values
         self._asked = ctx._asked
+        self._looked = ctx._looked
         self._inputs = ctx._inputs
         self._logger = logger or ctx._logger
         self.metrics = ctx.metrics
@@ -223,6 +255,10 @@ class LoggingContext(FrozenContext):
     def rng(self) -> Any:
         return self._wrapped.rng
 
+    @property
+    def _plain(self) -> FrozenContext:
+        return self._wrapped
+
     def _enter_step(self, name: str) -> None:
         super()._enter_step(name)
         self.reads = {}
@@ -240,12 +276,3 @@ def standalone_context(initial: Mapping[str, Any] | None = None, *, logger: Logg
     """A context for calling steps and datasources without an experiment."""
     return FrozenContext(initial or {}, logger)
 
-
-def _generator(seed: int | None) -> Any:
-    try:
-        from numpy.random import default_rng
-    except ImportError:
-        from random import Random
-
-        return Random(seed)
-    return default_rng(None if seed is None else seed % 2**64)

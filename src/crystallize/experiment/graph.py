@@ -161,6 +161,7 @@ class ExperimentGraph:
         strategy: str | None = None,
         *,
         seed: int | None = None,
+        pin: Mapping[str, int] | None = None,
     ) -> dict[str, Result]:
         """Runs every experiment after those it reads; name → result.
 
@@ -170,11 +171,13 @@ class ExperimentGraph:
             experiment, its own of the same name winning.
         replicates : for every experiment, in place of the defined counts.
         strategy : ``resume`` or ``rerun``, for every experiment; by default what each defines, else ``rerun``.
+        pin : experiment → number of the run whose outputs and metrics it takes, unrun, whatever has changed since.
 
         Failures are in the results; experiments that read what failed are blocked. Raises ValueError for what cannot
-        be run, before anything runs, and RuntimeError inside a running event loop (then use `arun`).
+        be run and PinnedRecordGone for a pin that lacks what is needed, before anything runs; RuntimeError inside a
+        running event loop (then use `arun`).
         """
-        running = self.running(treatments, replicates, strategy, seed=seed)
+        running = self.running(treatments, replicates, strategy, seed=seed, pin=pin)
         return self._finished(running.run())
 
     async def arun(
@@ -185,6 +188,7 @@ class ExperimentGraph:
         progress_callback: ProgressCallback | None = None,
         *,
         seed: int | None = None,
+        pin: Mapping[str, int] | None = None,
     ) -> dict[str, Result]:
         """As `run`, inside a running event loop.
 
@@ -192,7 +196,7 @@ class ExperimentGraph:
         last; with ``completed`` alone when nothing of it ran.
         """
         progress = _Progress(progress_callback)
-        running = self.running(treatments, replicates, strategy, seed=seed, watchers=[progress.watch])
+        running = self.running(treatments, replicates, strategy, seed=seed, pin=pin, watchers=[progress.watch])
         results = await running.arun(progress.report)
         await progress.report()
         return self._finished(results)
@@ -204,6 +208,7 @@ class ExperimentGraph:
         strategy: str | None = None,
         *,
         seed: int | None = None,
+        pin: Mapping[str, int] | None = None,
         restore: bool = False,
         watchers: Sequence[events.Watcher] = (),
         settings: Settings | None = None,
@@ -219,6 +224,7 @@ class ExperimentGraph:
             replicates=checked_replicates(replicates),
             seed=seed,
             restore=restore,
+            pin=pin or {},
         )
         return Running(self._nodes(), asked, watchers=watchers, settings=settings, what=what)
 

@@ -19,14 +19,22 @@ from crystallize.experiment.datasource import DataSource
 from crystallize.experiment.inputs import ArtifactPath, ExperimentInput
 from crystallize.experiment.links import Link
 from crystallize.experiment.plugins import BasePlugin, SeedPlugin
+from crystallize.experiment.reads import native_readers, texts_in
+from crystallize.experiment.step import PipelineStep
 from crystallize.experiment.treatment import Treatment
 from crystallize.fingerprint.code import Code, Codebase
 from crystallize.fingerprint.digest import Digest, digest_of
 from crystallize.fingerprint.environment import environment_parts
 from crystallize.fingerprint.files import StatMemory, declared
+from crystallize.fingerprint.keeping import Keeping
 from crystallize.fingerprint.left import LEFT
 from crystallize.fingerprint.manifest import Part, PartTable, Piece, Unclear
+from crystallize.fingerprint.modules import Module
+from crystallize.fingerprint.observations import Surveyor
+from crystallize.fingerprint.secret import HIDDEN, holds_secret, is_secret
+from crystallize.fingerprint.source import Source
 from crystallize.fingerprint.values import digest_value, preview
+from crystallize.store.store import Store
 
 SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 HOOKS_INSIDE_A_RUN = ("before_run", "before_replicate", "before_step", "after_step", "run_experiment_loop")
@@ -47,7 +55,15 @@ class Surroundings:
         self.root = root
         self.environ = environ
         self.codebase = Codebase(root, LEFT)
+        self.keeping = Keeping()
+        self._surveyors: dict[Path, Surveyor] = {}
         self._environments: dict[frozenset[str], tuple[Part, ...]] = {}
+
+    def surveyor(self, store: Store) -> Surveyor:
+        """Who looks at what the records of a store rest on."""
+        if store.folder not in self._surveyors:
+            self._surveyors[store.folder] = Surveyor(self.root, store, self.codebase, left_out=[store.folder])
+        return self._surveyors[store.folder]
 
     def environment(self, packages: frozenset[str]) -> tuple[Part, ...]:
         """The ``env.…`` parts of code that imports `packages`."""
@@ -62,7 +78,7 @@ class PartMaker:
     Parameters
     ----------
     memory : remembers digests of files.
-    secret_key : 32 bytes; values of environment variables are hashed with it.
+    secret_key : 32 bytes; values of environment variables, and those under names of secrets, are hashed with it.
     """
 
     def __init__(self, around: Surroundings, memory: StatMemory, secret_key: bytes) -> None:
@@ -76,6 +92,10 @@ class PartMaker:
         self._packages: set[str] = set()
         self._environ: set[str] = set()
         self._names: dict[str, int] = {}
+        self.homes: set[tuple[Module, Source]] = set()
+        """The project modules that the code reaches, each with its text; shared with what is `extended`."""
+        self.texts: set[str] = set()
+        """Texts in values and code, names of files perhaps among them."""
 
     def table(self) -> PartTable:
         """All parts so far, then the environment that their code needs."""
@@ -92,6 +112,7 @@ class PartMaker:
         copy._pieces, copy._notes = dict(self._pieces), list(self._notes)
         copy._packages, copy._environ = set(self._packages), set(self._environ)
         copy._names = dict(self._names)
+        copy.homes, copy.texts = self.homes, set(self.texts)
         return copy
 
     def add_steps(self, steps: Iterable[Any]) -> None:
@@ -162,6 +183,14 @@ class PartMaker:
             for name, digest, text in declared(pattern, folder, self._memory, ignore=ignore):
                 self._parts.append(Part(f"file.{name}", digest, text))
 
+    def code_digest(self, definition: object) -> Digest:
+        """The code of a definition met while jobs run, with what it needs of the environment.
+
+        Raises NotReusableError when it cannot be told apart.
+        """
+        alone = PartMaker(self._around, self._memory, self._secret_key)
+        return digest_of("code met/1", alone._code_of(definition), alone.table().digest)
+
     def _add_definition(self, thing: Any, alias: str = "") -> str:
         """A step or datasource: made from a function, or an instance of a class."""
         definition = getattr(thing, "definition", None)
@@ -206,6 +235,8 @@ class PartMaker:
             self._add_value(name, thing, holder=thing)
             return
         for field, value in sorted(vars(thing).items()):
+            if field == "cacheable" and isinstance(thing, PipelineStep):
+                continue  # whether a step may be replayed changes no result
             if isinstance(value, Artifact):
                 self._add_output(f"{name}.{field}", value)
             elif not isinstance(value, READS):
@@ -234,13 +265,21 @@ class PartMaker:
         self._parts.append(Part(name, code.digest, code.preview))
         self._pieces[code.digest] = code.pieces
         self._notes.extend(code.notes)
+        self._count(code)
+
+    def _count(self, code: Code) -> None:
+        """What reached code needs and touches, beside its digest."""
         self._packages.update(code.packages)
         self._environ.update(code.environ)
+        self._notes.extend(native_readers(code))
+        self.homes.update(code.homes)
+        self.texts.update(code.texts)
 
     def _add_value(
         self, name: str, value: Any, *, holder: object = None, read: Callable[[], Any] | None = None
     ) -> None:
         """A value by its contents; of a `holder` that jobs may change, as it was when it was first compiled."""
+        self.texts.update(texts_in(value))
         code_of, root = self._code_of, self._around.root
         try:
             digest = digest_value(value, code_of, root=root, where=name)
@@ -250,17 +289,19 @@ class PartMaker:
         if holder is not None:
             again = read or (lambda: holder)
             digest = LEFT.key(holder, name, digest, lambda: digest_value(again(), code_of, root=root, where=name))
-        self._parts.append(Part(name, digest, "(hidden)" if _is_secret(name) else preview(value)))
+        secret = is_secret(name.rpartition(".")[2])
+        if secret or holds_secret(value):
+            digest = digest_of("secret/1", blake3(digest, key=self._secret_key).digest())
+        self._parts.append(Part(name, digest, HIDDEN if secret else preview(value)))
 
     def _code_of(self, definition: object) -> Digest:
         """The code of a function or class found inside a value; what it needs counts as well."""
         code = self._around.codebase.of(definition)
-        self._packages.update(code.packages)
-        self._environ.update(code.environ)
+        self._count(code)
         return code.digest
 
     def _add_variable(self, parts: list[Part], name: str) -> None:
-        if _is_secret(name):
+        if any(word in name.upper() for word in SECRET_WORDS):
             self._notes.append(f"environment variable {name} is read and, as a secret, does not count")
             return
         value = self._around.environ.get(name)
@@ -273,7 +314,3 @@ class PartMaker:
     def _unique(self, name: str) -> str:
         count = self._names[name] = self._names.get(name, 0) + 1
         return name if count == 1 else f"{name}.{count}"
-
-
-def _is_secret(name: str) -> bool:
-    return any(word in name.upper() for word in SECRET_WORDS)

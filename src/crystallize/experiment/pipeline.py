@@ -6,6 +6,7 @@ Knows nothing of runs, stores and plugins; whoever wants to watch gives an obser
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from crystallize.errors import DefinitionError, DefinitionTypeError, PipelineExecutionError
@@ -27,6 +28,30 @@ class Observer(Protocol):
 
     def after_step(self, step: Any, data: Any, ctx: FrozenContext) -> None:
         """Called after each step that succeeded, with its data; its metrics are recorded."""
+
+
+class Call(Protocol):
+    """One call of a cacheable step that is about to happen."""
+
+    @property
+    def found(self) -> object:
+        """Not None: `replay` takes the place of the call. None: the step runs `watching`, then `keep` is called."""
+
+    def replay(self) -> Any:
+        """Does what the step once did; its data."""
+
+    def watching(self) -> AbstractContextManager[None]:
+        """The step runs inside."""
+
+    def keep(self, data: Any) -> None:
+        """Keeps what the step did, given its data. Called unless the step failed; raises nothing."""
+
+
+class Memo(Protocol):
+    """Knows what cacheable steps gave before."""
+
+    def call(self, step: Any, data: Any, ctx: FrozenContext) -> Call | None:
+        """Asked before each call of a cacheable step; None when nothing can be known of it."""
 
 
 class Pipeline:
@@ -64,6 +89,7 @@ class Pipeline:
         return_provenance: bool = False,
         experiment: Any = None,
         observer: Observer | None = None,
+        memo: Memo | None = None,
     ) -> Any:
         """Execute the steps on `data`; what the last one gave, with the provenance if asked for.
 
@@ -74,6 +100,7 @@ class Pipeline:
         logger : for the above, else the context's.
         experiment : its plugins are called before and after each step.
         observer : called before and after each step, after the plugins.
+        memo : may stand in for cacheable steps; without one they all run.
 
         Raises PipelineExecutionError from what a step raised.
         """
@@ -87,7 +114,7 @@ class Pipeline:
                 if progress:
                     place = f"replicate {rep}, {condition}: step {number} of {len(self.steps)}"
                     (logger or ctx.logger).info("%s, %s", place, type(step).__name__)
-                data, record = await _execute(step, data, ctx, observers)
+                data, record = await _execute(step, data, ctx, observers, memo)
                 provenance.append(record)
         finally:
             current_context.reset(token)
@@ -112,7 +139,7 @@ def pipeline(*steps: PipelineStep) -> Pipeline:
 
 
 async def _execute(
-    step: PipelineStep, data: Any, ctx: FrozenContext, observers: Iterable[Observer]
+    step: PipelineStep, data: Any, ctx: FrozenContext, observers: Iterable[Observer], memo: Memo | None
 ) -> tuple[Any, dict[str, Any]]:
     """The data that `step` gave, and its provenance record. Awaits nothing unless the step does."""
     name = type(step).__name__
@@ -127,20 +154,33 @@ async def _execute(
     for observer in observers:
         observer.before_step(step)
     mark = ctx._mark()
-    try:
-        result = step(data, ctx)
-        if hasattr(type(result), "__await__"):
-            result = await result
-        data = _unpacked(result, ctx)
-    except Exception as error:
-        raise PipelineExecutionError(name, error) from error
+    call = memo.call(step, data, ctx) if memo is not None and step.cacheable else None
+    is_hit = call is not None and call.found is not None
+    if call is None:
+        data = await _called(step, data, ctx)
+    elif is_hit:
+        data = call.replay()
+    else:
+        with call.watching():
+            data = await _called(step, data, ctx)
+        call.keep(data)
     for observer in observers:
         observer.after_step(step, data, ctx)
     changes = ctx._changes_since(mark)
     if isinstance(ctx, LoggingContext):
         changes["reads"] = ctx.reads
-    record.update(output_hash=hashed(data), cache_hit=False, ctx_changes=changes)
+    record.update(output_hash=hashed(data), cache_hit=is_hit, ctx_changes=changes)
     return data, record
+
+
+async def _called(step: PipelineStep, data: Any, ctx: FrozenContext) -> Any:
+    try:
+        result = step(data, ctx)
+        if hasattr(type(result), "__await__"):
+            result = await result
+        return _unpacked(result, ctx)
+    except Exception as error:
+        raise PipelineExecutionError(type(step).__name__, error) from error
 
 
 def _unpacked(result: Any, ctx: FrozenContext) -> Any:

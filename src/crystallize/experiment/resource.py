@@ -13,9 +13,11 @@ from typing import Any, Self
 from crystallize.experiment.annotations import signature_of
 from crystallize.experiment.context import FrozenContext
 from crystallize.experiment.portable import pack, unpack
+from crystallize.fingerprint.observe import Seen, readers
 
 _MADE = threading.local()
-"""`made`: identity of a recipe → (recipe, resource). Per thread: many clients may not be shared."""
+"""`made`: identity of a recipe → (recipe, resource, its reads, the keys it asked for). Per thread: many clients may not
+be shared."""
 
 
 class Resource:
@@ -33,12 +35,20 @@ class Resource:
         self.key = key
 
     def __call__(self, ctx: FrozenContext) -> Any:
-        made: dict[Hashable, tuple[Callable[..., Any], Any]] = _MADE.__dict__.setdefault("made", {})
+        made: dict[Hashable, tuple[Callable[..., Any], Any, Seen, set[str]]] = _MADE.__dict__.setdefault("made", {})
         identity = _identity(self.definition) if self.key is None else ("key", self.key)
+        reads: Seen = made[identity][2] if identity in made else {}
+        # What a resource was made of, and what it has loaded since, counts for every trial that uses it.
+        for observer in readers():
+            observer.share(reads)
         if identity not in made:
             arguments = (ctx,) if signature_of(self.definition).parameters else ()
+            with ctx._asking() as asked:
+                resource = self.definition(*arguments)
             # The function is kept with the resource: an identity may hold ids of what its closure holds.
-            made[identity] = (self.definition, self.definition(*arguments))
+            made[identity] = (self.definition, resource, reads, asked)
+        # Whoever uses a resource depends on what it was made of, whoever was first to ask for it.
+        ctx._asked.update(made[identity][3])
         return made[identity][1]
 
     def __crystallize_contents__(self) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from crystallize.errors import message_of
 from crystallize.experiment.constants import BASELINE_CONDITION
 from crystallize.experiment.values import is_same
 from crystallize.store.codecs import plain
@@ -114,7 +115,10 @@ class Result:
     →
         one record per step).
     name : of the experiment.
+    run : number of the run, in the history of the experiment's results.
+    pinned : number of the run whose trials were taken as they are, when they were pinned.
     reused, ran : condition → number of replicates.
+    memo_hits : how many calls of cacheable steps were replayed from memos, in the trials that ran.
     reasons : ``<condition>_rep_<replicate>`` → why it ran.
     notices : what the user should know, a sentence each.
 
@@ -135,8 +139,11 @@ class Result:
         self.errors = errors or {}
         self.provenance: Mapping[str, Any] = {} if provenance is None else provenance
         self.name = name
+        self.run = 0
+        self.pinned: int | None = None
         self.reused: dict[str, int] = {}
         self.ran: dict[str, int] = {}
+        self.memo_hits = 0
         self.reasons: dict[str, str] = {}
         self.notices: list[str] = []
 
@@ -179,7 +186,7 @@ class Result:
                 for each in self.metrics.hypotheses
             ],
             "artifacts": list(self.artifacts),
-            "errors": {key: str(error) for key, error in self.errors.items()},
+            "errors": {key: message_of(error) for key, error in self.errors.items()},
             "provenance": self.provenance,
         }
         return {key: plain(value) for key, value in shown.items()}

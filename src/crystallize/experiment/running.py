@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystallize.engine.uncollected import uncollected
@@ -20,9 +21,11 @@ from crystallize.plan import events
 from crystallize.plan.plan import Plan
 from crystallize.session import Report, Request, Session, refuse_running_loop
 from crystallize.settings import Settings
+from crystallize.store.pins import keep_pins
 
 if TYPE_CHECKING:
     from crystallize.engine.foresee import Foreseen
+    from crystallize.experiment.audit import Audit
 
 
 class Running:
@@ -64,6 +67,7 @@ class Running:
         refuse_running_loop()
         with Session(self._settings) as session:
             self._compile(session)
+            self._keep_pins(session)
             report = session.run(self._plan, self._request(), [self._watch, *self._watchers])
             return self._conclude(report)
 
@@ -71,6 +75,7 @@ class Running:
         """As `run`, inside a running event loop."""
         with Session(self._settings) as session:
             self._compile(session)
+            self._keep_pins(session)
             report = await session.arun(self._plan, self._request(), [self._watch, *self._watchers], checkpoint)
             return self._conclude(report)
 
@@ -81,6 +86,19 @@ class Running:
             foreseen = session.foresee(self._plan)
         shown = {node.group for node in self._shown}
         return [each for each in foreseen if each.job.group in shown]
+
+    def audit(self, each: int | None) -> Audit:
+        """Runs what would be reused again, aside, and compares; see `audit.audit`. Writes nothing that lasts."""
+        from tempfile import TemporaryDirectory
+
+        from crystallize.experiment.audit import audit
+
+        with TemporaryDirectory(prefix="crystallize-audit-") as folder:
+            aside = Path(folder).resolve()
+            with Session(self._settings, write=False, aside=aside) as session:
+                self._compile(session)
+                shown = {node.group for node in self._shown}
+                return audit(self._plan, shown, session, aside, each, self._watchers)
 
     def only(self, results: Mapping[str, Result]) -> Result:
         """The result of a run of a single experiment."""
@@ -95,6 +113,12 @@ class Running:
             node.group: Conclusion(node, session, self.asked, self._hypotheses.get(id(node.experiment)))
             for node in self._shown
         }
+
+    def _keep_pins(self, session: Session) -> None:
+        for node in self.nodes:
+            if node.pinned is not None:
+                pins = [node.pinned.pin(c, r) for c in node.conditions for r in range(node.replicates)]
+                keep_pins(session.store(node.root).database, pins)
 
     def _request(self) -> Request:
         names = tuple(node.experiment.label for node in self._shown)
@@ -129,6 +153,8 @@ class Running:
                 conclusion.break_off()
             self._flush()
         results = {node.experiment.label: self._conclusions[node.group].result for node in self._shown}
+        for node in self._shown:
+            results[node.experiment.label].run = report.runs[node.root]
         if report.would_reuse:
             self._tell_would_reuse(report, results)
         if self._raise_setup_errors and self._errors:

@@ -7,6 +7,7 @@ recorded.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,12 @@ from crystallize.experiment.constants import CONDITION_KEY, REPLICATE_KEY, SEED_
 from crystallize.experiment.context import FrozenContext, LoggingContext, current_context
 from crystallize.experiment.generators import GeneratorWatch
 from crystallize.experiment.links import Link
+from crystallize.experiment.memo import TrialMemo
+from crystallize.experiment.memo_keys import StepKeys
 from crystallize.experiment.plugins import LoggingPlugin, SeedPlugin
+from crystallize.experiment.reads import Reads
 from crystallize.experiment.treatment import Treatment
+from crystallize.fingerprint.observe import unobserved
 from crystallize.plan.job import Outcome, Source
 from crystallize.plan.workspace import Workspace
 from crystallize.store.record import Output
@@ -61,10 +66,18 @@ class TrialWork:
         """Whether trials run side by side in this process, so that global generators belong to none of them."""
         self.uses_numpy = False
         """Whether the experiment's code imports numpy, so that its generator is seeded before anything imports it."""
+        self.reads: Reads | None = None
+        """Who observes what the trials read; None: nobody."""
+        self.memo_keys: StepKeys | None = None
+        """What the memos of steps go by; None: no step is cacheable."""
         self._set_up: list[Any] = []
 
     def begin(self) -> None:
         """Calls the plugins' `before_run`, then sets up the steps with a context that all trials start from."""
+        with nullcontext() if self.reads is None else self.reads.setting_up():
+            self._begin()
+
+    def _begin(self) -> None:
         experiment = self._experiment
         for plugin in experiment.plugins:
             plugin.before_run(experiment)
@@ -73,6 +86,9 @@ class TrialWork:
         for step in experiment.pipeline.steps:
             self._set_up.append(step)
             step.setup(self._shared)
+        if self.memo_keys is not None:
+            with unobserved():
+                self.memo_keys.begin()
 
     def end(self) -> None:
         """Tears down every step whose set-up was begun; the first exception is raised after all were."""
@@ -99,8 +115,31 @@ class TrialWork:
 
     async def run(self, task: Trial, workspace: Workspace) -> Outcome:
         """Fetches, runs every step, and returns what they recorded."""
-        experiment = self._experiment
         watch = GeneratorWatch() if self.concurrent else None
+        reads = None if self.reads is None else self.reads.trial(task.condition)
+        memo = None
+        if self.memo_keys is not None:
+            memo = TrialMemo(self.memo_keys, workspace, reads, concurrent=self.concurrent)
+        with nullcontext() if reads is None else reads.charged():
+            ctx, provenance = await self._carry_out(task, workspace, watch, memo)
+        _hand_over(ctx, workspace)
+        outcome = Outcome(
+            metrics={name: list(values) for name, values in ctx.metrics.as_dict().items()},
+            facts=self._facts(task, ctx),
+            provenance=provenance,
+            unrecordable=None if watch is None else watch.verdict(),
+        )
+        if memo is not None:
+            outcome.facts.update(memo.facts())
+        if reads is not None:
+            reads.complete(outcome, ctx._inputs.values())
+        return outcome
+
+    async def _carry_out(
+        self, task: Trial, workspace: Workspace, watch: GeneratorWatch | None, memo: TrialMemo | None
+    ) -> tuple[FrozenContext, Any]:
+        """Calls the user's code; the context as it left it, and the provenance."""
+        experiment = self._experiment
         ctx = self._context(task, workspace)
         token = current_context.set(ctx)
         try:
@@ -121,19 +160,14 @@ class TrialWork:
                 return_provenance=True,
                 experiment=experiment,
                 observer=watch,
+                memo=memo,
             )
         except Exception as error:
             self._hint_at_bytes(error)
             raise
         finally:
             current_context.reset(token)
-        _hand_over(ctx, workspace)
-        return Outcome(
-            metrics={name: list(values) for name, values in ctx.metrics.as_dict().items()},
-            facts=self._facts(task, ctx, treatment, workspace),
-            provenance=provenance,
-            unrecordable=None if watch is None else watch.verdict(),
-        )
+        return ctx, provenance
 
     def _hint_at_bytes(self, error: Exception) -> None:
         """A step that fails on bytes it did not expect most often lacks a loader upstream."""
@@ -153,19 +187,19 @@ class TrialWork:
         logging = self._experiment.get_plugin(LoggingPlugin)
         if logging is not None and logging.verbose:
             ctx = LoggingContext(ctx)
-        ctx._inputs = {id(link.source): workspace.input(link.port) for link in self._links}
-        ctx.artifacts._folder_for = lambda name: workspace.scratch("outputs", str(len(ctx.artifacts)))
+        with unobserved():
+            ctx._inputs = {id(link.source): workspace.input(link.port) for link in self._links}
+        ctx.artifacts._folder_for = lambda name: workspace.scratch("outputs", str(len(ctx.artifacts._records)))
         return ctx
 
-    def _facts(
-        self, task: Trial, ctx: FrozenContext, treatment: Treatment | None, workspace: Workspace
-    ) -> dict[str, Any]:
-        facts: dict[str, Any] = {}
+    def _facts(self, task: Trial, ctx: FrozenContext) -> dict[str, Any]:
+        facts: dict[str, Any] = {} if self.reads is not None else {"observed": False}
         if task.seed is not None:
             facts["seed"] = task.seed
         tags = {name: ctx.metrics.get_tags(name) for name in ctx.metrics.as_dict()}
         if any(any(each) for each in tags.values()):
             facts["tags"] = tags
+        treatment = self._treatments.get(task.condition)
         if treatment is not None and treatment.apply_map:
             unread = [key for key in treatment.apply_map if key not in ctx._asked]
             if unread:

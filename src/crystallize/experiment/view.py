@@ -20,6 +20,7 @@ from crystallize.experiment.trial import Trial
 from crystallize.experiment.view_files import discard, newest_version, versions_of, view_folder, write_file
 from crystallize.experiment.view_rows import ViewRows
 from crystallize.fingerprint.digest import digest_bytes, digest_of
+from crystallize.fingerprint.files import has_contents
 from crystallize.store.codecs import plain
 from crystallize.store.record import Output, Record
 from crystallize.store.reuse import After
@@ -127,6 +128,9 @@ class ExperimentView:
                 continue
             if file is not None and file.digest == output.digest:
                 self._restored.append(path)
+            elif has_contents(self._store.root / path, output.digest):  # another run put it there just now
+                laid[path] = self._store.views.describe(self._store.root / path, output.digest)
+                continue
             laid[path] = self._lay(output, path)
 
     def settle(self, collected: Collected) -> None:

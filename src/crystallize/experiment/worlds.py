@@ -26,6 +26,7 @@ from crystallize.errors import MissingFileError
 from crystallize.experiment.names import nearest
 from crystallize.experiment.user_code import UserCodeError, told_with_place
 from crystallize.experiment.world_packages import WorldLoader, install_finder, make_room
+from crystallize.fingerprint import observe
 
 _NEVER_SIBLINGS = frozenset({"crystallize", *sys.builtin_module_names})
 
@@ -54,10 +55,14 @@ class World:
         self._builtins = {**vars(builtins), "__import__": self._import}
         _make_importable(self.root, Path.cwd())
         install_finder()
+        # What a module reads while it is imported counts for the trials that reach it.
+        observe.install()
         self.package = make_room(self.folder, self.root)
         try:
             self._run("")
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
             raise self._told(error, "") from error
 
     def load(self, name: str) -> ModuleType:
@@ -70,7 +75,9 @@ class World:
             raise MissingFileError("there is no such file", path=path, remedy="write it")
         try:
             return self._load(name)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
             raise self._told(error, name) from error
 
     def find(self, name: str) -> ModuleType | None:
@@ -196,7 +203,8 @@ class World:
             raise ModuleNotFoundError(f"No module named {name!r} in {self.folder}", name=name)
         path = self.path_of(name)
         place = str(path or self._place(name))
-        text = importlib.util.decode_source(path.read_bytes()) if path else ""
+        with observe.unobserved():
+            text = _text(path) if path else ""
         code = compile(text, place, "exec", dont_inherit=True)
         loader = WorldLoader(self.full_name(name), place, text)
         spec = ModuleSpec(loader.name, loader, origin=place, is_package=path is None or path.stem == "__init__")
@@ -232,6 +240,15 @@ def _importable(folder: Path) -> tuple[set[str], set[str]]:
         elif path.name.isidentifier() and path.is_dir() and not (path / "config.yaml").exists():
             (modules if (path / "__init__.py").exists() else plain).add(path.name)
     return modules - _NEVER_SIBLINGS, plain - modules - _NEVER_SIBLINGS
+
+
+def _text(path: Path) -> str:
+    """The text of a module, read as its first lines say, else as UTF-8; a SyntaxError that names the file otherwise."""
+    try:
+        return importlib.util.decode_source(path.read_bytes())
+    except (SyntaxError, UnicodeDecodeError):
+        fact = "this is not UTF-8, and no line '# -*- coding: … -*-' says what it is"
+        raise SyntaxError(fact, (str(path), 1, None, None)) from None
 
 
 def _make_importable(*folders: Path) -> None:

@@ -146,9 +146,18 @@ class _Collector:
             if isinstance(called, ast.Attribute) and (root := _root(called)):
                 self._bind(root, Statement("decorate", node, heads))
         if self._declares_globals:
-            for part in ast.walk(node):
-                for name in part.names if isinstance(part, ast.Global) else ():
-                    self._bind(name, Statement("assign", node, heads))
+            self._bind_globals(node, heads)
+
+    def _bind_globals(self, node: ast.stmt, heads: tuple[Head, ...]) -> None:
+        """The names that a function or class binds for the module, by assignment or by import."""
+        parts = list(ast.walk(node))
+        declared = {name: None for part in parts if isinstance(part, ast.Global) for name in part.names}
+        for name in declared:
+            self._bind(name, Statement("assign", node, heads))
+        for part in parts:
+            for name, what in imported_names(part) if isinstance(part, ast.Import | ast.ImportFrom) else ():
+                if name in declared:
+                    self.names[name].imports.append(what)
 
     def _import(self, node: ast.Import | ast.ImportFrom, heads: tuple[Head, ...]) -> None:
         self.imports.append(node)
@@ -212,7 +221,11 @@ def _changed(node: ast.stmt) -> Iterator[str]:
                     yield root
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         called = node.value.func
-        root = _root(called) if isinstance(called, ast.Attribute) else None
+        if isinstance(called, ast.Name) and called.id in ("setattr", "delattr") and node.value.args:
+            called = node.value.args[0]
+        elif not isinstance(called, ast.Attribute):
+            return
+        root = _root(called)
         if root:
             yield root
 

@@ -7,17 +7,26 @@ of jobs and manifests. Hashing code by its syntax and by the hashes of what it n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import importlib
+import re
+import sys
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import RLock
+from types import ModuleType
 
 from crystallize.fingerprint.digest import Digest, digest_of
 from crystallize.fingerprint.left import LeftStates
+from crystallize.fingerprint.loaded import MISSING, named_from
 from crystallize.fingerprint.manifest import Piece
+from crystallize.fingerprint.modules import Module
 from crystallize.fingerprint.nodes import External, Name, Node, Place, Whole
 from crystallize.fingerprint.reach import Reach
+from crystallize.fingerprint.source import Source
 from crystallize.fingerprint.staleness import TOKEN
 
 _SHOWN = 6
+_TEXT = re.compile(r"<str '([^'\\\n]{1,255})'>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +44,14 @@ class Code:
     """Environment variables that reached code reads by a literal name."""
     notes: tuple[str, ...]
     """What cannot be seen, or counts in another way than it looks; for `explain`."""
+    homes: frozenset[tuple[Module, Source]] = field(compare=False)
+    """The project modules in which something is reached, each with the text that it stands in."""
+    texts: frozenset[str] = frozenset()
+    """Short texts that reached code holds: names of files may be among them."""
 
 
 class Codebase:
-    """Reads project source, each file once, as it is loaded now. One per compile of a plan; not thread-safe.
+    """Reads project source, each file once, as it is loaded now. One per compile of a plan; threads may share it.
 
     Parameters
     ----------
@@ -49,6 +62,8 @@ class Codebase:
     def __init__(self, root: Path, left: LeftStates) -> None:
         self._reach = Reach(root, left)
         self._known: dict[int, tuple[object, Code]] = {}
+        self._texts: dict[int, frozenset[str]] = {}
+        self._lock = RLock()
 
     def of(self, definition: object) -> Code:
         """What a function, lambda, class, method, partial, builtin or callable instance reaches.
@@ -56,15 +71,30 @@ class Codebase:
         Raises NotReusableError when it holds something that cannot be told apart: in a closure, in defaults made at
         run time, in the arguments of a partial, in the fields of an instance. Module-level values never raise.
         """
-        known = self._known.get(id(definition))
-        if known is None:
-            # the definition is kept beside its code, so its id cannot be given to another
-            known = self._known[id(definition)] = (definition, self._walk(self._reach.place(definition)))
-        return known[1]
+        with self._lock:
+            known = self._known.get(id(definition))
+            if known is None:
+                # the definition is kept beside its code, so its id cannot be given to another
+                known = self._known[id(definition)] = (definition, self._walk(self._reach.place(definition)))
+            return known[1]
 
     def digest_of(self, definition: object) -> Digest:
         """The digest of `of`; the same errors."""
         return self.of(definition).digest
+
+    def named_digest(self, module: str, qualname: str) -> Digest:
+        """The digest of what a dotted name in a module reaches, empty when nothing has it.
+
+        Loads the module if need be, as unpickling does. Raises NotReusableError as `of`.
+        """
+        try:
+            loaded = sys.modules.get(module) or importlib.import_module(module)
+        except Exception:  # the user's module may raise anything
+            return Digest(b"")
+        found = named_from(vars(loaded), qualname) if isinstance(loaded, ModuleType) else MISSING
+        if found is MISSING:
+            return Digest(b"")
+        return self.of(found).digest
 
     def _walk(self, root: Place) -> Code:
         nodes: dict[Place, Node] = {}
@@ -85,7 +115,20 @@ class Codebase:
             notes=tuple(
                 dict.fromkeys([note for node in nodes.values() for note in node.remarks()] + _edited_notes(nodes))
             ),
+            homes=frozenset(home for place in nodes if (home := self._reach.home(place)) is not None),
+            texts=frozenset().union(*(self._texts_of(node) for node in nodes.values())),
         )
+
+    def _texts_of(self, node: Node) -> frozenset[str]:
+        found = self._texts.get(id(node))
+        if found is None:
+            written = (text for part in node.written for text in _TEXT.findall(part))
+            values = (held.read() for held in node.held)
+            held = (str(value) for value in values if isinstance(value, (str, Path)))
+            # A word of the code is no name of a file; a value may be, whatever it looks like.
+            named = (text for text in written if "." in text or "/" in text)
+            found = self._texts[id(node)] = frozenset((*named, *held))
+        return found
 
 
 def _digest(nodes: dict[Place, Node]) -> Digest:

@@ -100,6 +100,14 @@ def is_ignored(path: PurePosixPath, patterns: Sequence[str]) -> bool:
     )
 
 
+def is_settled(mtime_ns: int, ctime_ns: int) -> bool:
+    """Whether a file of these times changed long enough ago to be known by its stat.
+
+    A write within the clock's grain of an earlier one may leave the stat as it was, so a fresh file is not trusted.
+    """
+    return time.time_ns() - max(mtime_ns, ctime_ns) >= _SETTLED_NS
+
+
 def _digest_at(path: Path, before: stat_result, memory: StatMemory | None) -> Digest:
     if memory is None:
         return _hash(path, before.st_size)
@@ -107,8 +115,7 @@ def _digest_at(path: Path, before: stat_result, memory: StatMemory | None) -> Di
     known = memory.recall(key)
     if known is not None:
         return known
-    # A write within the clock's grain of an earlier one may leave the stat as it was, so a fresh file is not trusted.
-    settled = time.time_ns() - max(before.st_mtime_ns, before.st_ctime_ns) >= _SETTLED_NS
+    settled = is_settled(before.st_mtime_ns, before.st_ctime_ns)
     digest = _hash(path, before.st_size)
     if settled and _stat_key(path, path.stat()) == key:
         memory.remember(key, digest)
@@ -212,3 +219,11 @@ def _name(path: Path, root: Path) -> str:
 
 def _posix(path: Path, top: Path) -> bytes:
     return path.relative_to(top).as_posix().encode("utf-8", "surrogateescape")
+
+
+def has_contents(path: Path, digest: Digest) -> bool:
+    """Whether a file is there with these contents; it is read whole."""
+    try:
+        return file_digest(path) == digest
+    except OSError:
+        return False

@@ -12,12 +12,12 @@ from typing import Any
 
 from crystallize.fingerprint.fields import fields_of
 from crystallize.fingerprint.origin import is_installed, type_name
+from crystallize.fingerprint.secret import is_secret
 
 _LENGTH = 200
 _ITEMS = 8
 _DEPTH = 3
 _SORTED_MEMBERS = 1000
-_SECRETS = ("password", "secret")
 
 
 def preview(value: object) -> str:
@@ -107,7 +107,7 @@ def _plain(value: Any) -> object:
 
 def _pairs(mapping: Mapping[Any, object], depth: int, between: str) -> Iterator[str]:
     for key, value in mapping.items():
-        hidden = isinstance(key, str) and any(word in key.lower() for word in _SECRETS)
+        hidden = isinstance(key, str) and is_secret(key)
         name = str(key) if between == "=" else _show(key, depth - 1)
         yield f"{name}{between}{'…' if hidden else _show(value, depth - 1)}"
 

@@ -17,14 +17,15 @@ from crystallize.fingerprint import values
 from crystallize.fingerprint.bindings import Binding, Statement
 from crystallize.fingerprint.digest import Digest, digest_bytes, digest_of
 from crystallize.fingerprint.left import LeftStates
-from crystallize.fingerprint.loaded import MISSING, assigned_in, functions_behind, inner_of, methods_of
+from crystallize.fingerprint.loaded import MISSING, assigned_in, functions_behind, inner_of, is_generated, methods_of
 from crystallize.fingerprint.manifest import Piece
-from crystallize.fingerprint.modules import Module, Modules
+from crystallize.fingerprint.modules import Module, Modules, Outside
 from crystallize.fingerprint.nodes import External, Held, Name, Node, Place, Thing, Whole
 from crystallize.fingerprint.objects import Objects
 from crystallize.fingerprint.places import Places
 from crystallize.fingerprint.resolve import Resolver
 from crystallize.fingerprint.shape import Shaper
+from crystallize.fingerprint.source import Source
 
 VALUE_LIMIT_BYTES = 1 << 20
 """A module-level value whose canonical form is longer counts by its statements alone."""
@@ -45,7 +46,7 @@ class Reach:
     def __init__(self, root: Path, left: LeftStates) -> None:
         self._root = root
         self._left = left
-        modules = Modules()
+        modules = self._modules = Modules()
         self._resolver = Resolver(modules)
         self._shaper = Shaper(modules, self._resolver)
         self._places = Places(modules)
@@ -64,6 +65,16 @@ class Reach:
             for held in node.held:
                 self._fill(node, held)
         return node
+
+    def home(self, place: Place) -> tuple[Module, Source] | None:
+        """The project module that a place lies in, and the text that it stands in; None where there is no text."""
+        if isinstance(place, Name | Whole):
+            return place.module, place.module.source
+        if not isinstance(place, Thing) or not isinstance(place.value, FunctionType):
+            return None
+        module = self._modules.holding(place.value.__globals__)
+        source = self._modules.source_of(module, place.value.__code__) if isinstance(module, Module) else None
+        return None if source is None or isinstance(module, Outside) else (module, source)
 
     def _written(self, place: Place) -> Node:
         """The node of a place before its values: this reads no other node, so circles end."""
@@ -102,6 +113,7 @@ class Reach:
             node.lead(name, Thing(stale))
         elif binding.has("define"):
             self._hold_definition(node, binding, name, value)
+            self._lead_to_replacement(node, module, name, value)
         elif module.is_late:
             if binding.has("assign") and not all(_is_literal(statement) for statement in statements):
                 node.notes.append(f"{node.name} counts by initialiser")
@@ -135,6 +147,25 @@ class Reach:
         for function in functions_behind(value):
             if function.__code__.co_qualname == name:
                 self._objects.hold_defaults(node, function, must=False)
+
+    def _lead_to_replacement(self, node: Node, module: Module, name: str, value: object) -> None:
+        """What another statement or another module put in place of a definition, or of a method of it."""
+        if not isinstance(value, type):
+            if self._is_foreign(module, list(functions_behind(value))):
+                node.lead(name, self.place(value))
+        elif (value.__module__, value.__qualname__) != (module.name, name):
+            node.lead(name, self.place(value))
+        else:
+            for member, content in vars(value).items():
+                functions = [each for each in functions_behind(content) if not is_generated(value, each)]
+                if self._is_foreign(module, functions):
+                    node.lead(member, self.place(functions[0]))
+
+    def _is_foreign(self, module: Module, functions: list[FunctionType]) -> bool:
+        """Whether functions are the project's, and none of them was made by `module`."""
+        if not functions or any(each.__globals__ is module.live for each in functions):
+            return False
+        return isinstance(self.place(functions[0]), Name | Thing)
 
     def _whole(self, module: Module) -> Node:
         node = Node(name=module.display)

@@ -89,8 +89,22 @@ class _Walk:
                 self.found.add(Name(module, name))
             for what in binding.imports:
                 self.imported(module, what, rest, links)
-        if binding is None or not (binding.imports or binding.has("define") or binding.has("assign")):
+        starred = self._starred(module, name, rest, links)
+        if not starred and (binding is None or not (binding.imports or binding.has("define") or binding.has("assign"))):
             self._unbound(module, name, rest, links)
+
+    def _starred(self, module: Module, name: str, rest: tuple[str, ...], links: int) -> bool:
+        """Follows a name into every project module that a star import may take it from: the last of them wins."""
+        known = len(self.found.places)
+        for star in module.source.bindings.stars:
+            target = self._modules.relative(module, star.level, star.module)
+            if isinstance(target, Module):
+                chosen = "__all__" in target.source.bindings.names
+                if chosen or not name.startswith("_"):
+                    self.name(target, name, rest, links)
+                if chosen and len(self.found.places) > known:
+                    self.found.add(Name(target, "__all__"))
+        return len(self.found.places) > known
 
     def imported(self, module: Module, what: Import, rest: tuple[str, ...], links: int, *, late: bool = False) -> None:
         target = self._modules.relative(module, what.level, what.module, late=late)
@@ -140,11 +154,7 @@ class _Walk:
         """A name that no statement binds: from a star import, or put there at run time."""
         for star in module.source.bindings.stars:
             target = self._modules.relative(module, star.level, star.module)
-            if isinstance(target, Module):
-                if not name.startswith("_") and name in target.source.bindings.names:
-                    self.name(target, name, rest, links)
-                    return
-            elif name in module.namespace or module.is_late:
+            if isinstance(target, Outside) and (name in module.namespace or module.is_late):
                 self._leave(target, star.text, (name, *rest))
                 return
         if name in module.namespace and name not in _OWN_NAMES:

@@ -22,7 +22,7 @@ _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 class Reading:
     """What a piece of syntax reads, in the order it stands there."""
 
-    __slots__ = ("dropped", "imports", "reads_prose", "uses")
+    __slots__ = ("asks_subclasses", "dropped", "imports", "reads_prose", "uses")
 
     def __init__(self) -> None:
         self.uses: list[Use] = []
@@ -32,6 +32,8 @@ class Reading:
         """Decorators that do not count."""
         self.reads_prose = False
         """Whether it asks for a `__doc__`."""
+        self.asks_subclasses = False
+        """Whether it asks a class for its `__subclasses__`."""
 
 
 def read(node: ast.AST, drop: Callable[[Use], bool], *, walrus: bool = True) -> Reading:
@@ -156,7 +158,9 @@ class _Reader:
         if use is not None:
             self.reading.uses.append(use)
         links, root = _links(node)
-        self.reading.reads_prose |= any(link.attr == "__doc__" for link in links)
+        for link in links:
+            self.reading.reads_prose |= link.attr == "__doc__"
+            self.reading.asks_subclasses |= link.attr == "__subclasses__"
         if not isinstance(root, ast.Name):
             self.visit(root, scope)
         elif root.id == "__doc__":

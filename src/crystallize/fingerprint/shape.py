@@ -22,7 +22,7 @@ _ENVIRON = frozenset(
     | {("os", "environ", method) for method in ("get", "pop", "setdefault", "__getitem__", "__contains__")}
 )
 _IMPORTERS = frozenset({("importlib", "import_module"), ("importlib", "__import__")})
-_UNFOLLOWED = frozenset({"getattr", "eval", "exec", "__import__"})
+_UNFOLLOWED = frozenset({"getattr", "eval", "exec", "globals", "__import__"})
 _MODULE = "(module)"
 
 
@@ -76,6 +76,8 @@ class Shaper:
             if found.prefix and use.chain:
                 replaced[id(use.chain[found.prefix - 1])] = _MODULE
         node.reads_prose |= reading.reads_prose
+        if reading.asks_subclasses:
+            self._note(node, "__subclasses__")
         node.written.append(dump(part, replaced, node.prose))
 
     def uses(self, node: Node, module: Module, uses: Iterable[Use], hidden: Collection[str] = ()) -> None:
@@ -94,9 +96,13 @@ class Shaper:
                 node.environ.append(use.literal)
             elif path in _IMPORTERS and use.called:
                 self._import_by_name(node, module, use)
+            elif path[:2] == ("sys", "modules"):
+                self._unfollowed(node, "reads sys.modules")
         if use.called and use.name in _UNFOLLOWED and not use.attributes and not found.places:
             if use.name == "__import__":
                 self._import_by_name(node, module, use)
+            elif use.name == "globals":
+                node.lead("*", Whole(module))
             elif use.name != "getattr" or use.literal is None:
                 self._note(node, use.name)
 
@@ -132,7 +138,10 @@ class Shaper:
             self.syntax(node, module, part)
 
     def _note(self, node: Node, called: str) -> None:
-        note = f"calls {called}(...) in {node.name}: what it reaches is not followed"
+        self._unfollowed(node, f"calls {called}(...)")
+
+    def _unfollowed(self, node: Node, what: str) -> None:
+        note = f"{what} in {node.name}: what it reaches is not followed"
         if note not in node.notes:
             node.notes.append(note)
 

@@ -1,7 +1,7 @@
 """Whether a module's file was edited after this process imported it, so that its text is not what is loaded.
 
 Python keeps no text of what it loaded. What it does keep is the stat of the file that its cache of compiled code was
-made from, renewed by whoever imports the module; and no edit from before the process began can be newer than the import.
+made from, renewed by whoever imports the module; and no edit from before the process began is newer than the import.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from crystallize.history.served import Served
 from crystallize.store.store import Store
 
 SCHEMA = """
@@ -57,9 +58,9 @@ class JobRow(NamedTuple):
     label: str
     group: str
     state: str
-    """``ran``, ``failed`` or ``blocked``."""
+    """``ran``, ``failed`` or ``blocked``; ``reused`` where it was pinned."""
     reason: str
-    """Why it was not reused."""
+    """Why it was not reused; of a pinned one from where it came."""
     fingerprint: bytes | None = None
     """None when it was never known."""
     record: int | None = None
@@ -106,6 +107,8 @@ class History:
         self._store = store
         self._database = store.database
         self._present = self._database.ensure(SCHEMA, last_table="run_jobs")
+        self.served = Served(self._database)
+        """Which record served each job."""
 
     def begin(self, *, targets: Sequence[str], strategy: str, what: str) -> int:
         """Adds a run and returns its number; numbers rise from 1 and are never given twice."""

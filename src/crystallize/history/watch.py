@@ -9,6 +9,7 @@ from crystallize.history.history import GroupRow, History, JobRow
 from crystallize.plan import events
 from crystallize.plan.job import Job
 from crystallize.plan.plan import Plan
+from crystallize.store.record import Record
 
 BATCH_ROWS = 256
 
@@ -36,6 +37,8 @@ class HistoryWatcher:
             if group.root == root
         }
         self._rows: list[JobRow] = []
+        self._reused: list[int] = []
+        self._foreign: dict[str, int] = {}
         self._failed = False
         self.run = history.begin(targets=asked.targets, strategy=asked.strategy, what=asked.what)
         """Number of the run in this history."""
@@ -53,6 +56,7 @@ class HistoryWatcher:
         group = self._groups[event.job.group]
         if isinstance(event, events.JobReused):
             group = group._replace(reused=group.reused + 1, seconds_saved=group.seconds_saved + event.record.seconds)
+            self._keep_reused(event.job, event.record)
         elif isinstance(event, events.JobDone):
             record = event.record
             group = group._replace(ran=group.ran + 1, seconds=group.seconds + record.seconds)
@@ -68,6 +72,14 @@ class HistoryWatcher:
             group = group._replace(blocked=group.blocked + 1)
             self._keep(event.job, "blocked", "", None, None, 0.0, str(event.error))
         self._groups[event.job.group] = group
+
+    def _keep_reused(self, job: Job, record: Record) -> None:
+        if record.label == job.label:
+            self._reused.append(record.number)
+        else:
+            self._foreign[job.label] = record.number
+        if job.pinned:
+            self._keep(job, "reused", job.pinned, record.fingerprint, record.number, record.seconds, None)
 
     def _keep(
         self,
@@ -87,5 +99,6 @@ class HistoryWatcher:
 
     def _finish(self, event: events.RunFinished) -> None:
         self._history.add_jobs(self.run, self._rows)
+        self._history.served.keep(self.run, self._reused, self._foreign)
         state = "interrupted" if event.interrupted else "failed" if self._failed else "ok"
         self._history.finish(self.run, list(self._groups.values()), state, event.seconds)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from crystallize.fingerprint.manifest import Part, PartTable
+from crystallize.fingerprint.observations import Observation
 from crystallize.plan.workspace import Workspace
 from crystallize.store.record import Output
-from crystallize.store.reuse import Policy
+from crystallize.store.reuse import Exactly, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ class Job:
     """Upstream jobs whose artifacts count as a whole though no port reads them."""
     policy: Policy
 
+    @property
+    def pinned(self) -> str:
+        """``pinned from run 3``; empty when it was not pinned."""
+        return self.policy.why if isinstance(self.policy, Exactly) else ""
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -71,6 +77,8 @@ class Outcome:
     """JSON-able: seed, tags, notices."""
     provenance: Any = None
     """JSON-able; kept apart."""
+    observations: tuple[Observation, ...] = ()
+    """What the job was seen to read beside its inputs; its record serves only while all of it is still so."""
     unrecordable: str | None = None
     """Why the result must not be reused, although the job succeeded; None: it may."""
 

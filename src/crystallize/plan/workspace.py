@@ -10,7 +10,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from crystallize.fingerprint.digest import Digest
+from crystallize.fingerprint.digest import Digest, digest_of
+from crystallize.fingerprint.files import has_contents
 from crystallize.store.record import Output
 from crystallize.store.store import Store
 
@@ -22,12 +23,23 @@ class Workspace:
     ----------
     store : where the outputs go.
     inputs : port → the artifacts to read, each with the store that holds it; a list for a port that gathers.
+    run : number of the present run in the history of the store; 0 outside a run.
+    only_this_run : the job is forced: nothing that an earlier run left may serve in place of a part of it.
     """
 
-    __slots__ = ("_folder", "_inputs", "_outputs", "_placed", "_small", "store")
+    __slots__ = ("_folder", "_inputs", "_outputs", "_placed", "_small", "only_this_run", "run", "store")
 
-    def __init__(self, store: Store, inputs: Mapping[str, tuple[Store, Output] | list[tuple[Store, Output]]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        inputs: Mapping[str, tuple[Store, Output] | list[tuple[Store, Output]]],
+        *,
+        run: int = 0,
+        only_this_run: bool = False,
+    ) -> None:
         self.store = store
+        self.run = run
+        self.only_this_run = only_this_run
         self._inputs = inputs
         self._folder: Path | None = None
         self._placed: list[tuple[Store, Output, Path]] = []
@@ -43,6 +55,14 @@ class Workspace:
         if isinstance(found, list):
             return [self._lay(store, output, f"{port}.{i}") for i, (store, output) in enumerate(found)]
         return self._lay(found[0], found[1], port)
+
+    def inputs_digest(self) -> Digest:
+        """Of the contents of all inputs, by port."""
+        pieces: list[bytes] = []
+        for port, found in self._inputs.items():
+            outputs = [output for _, output in found] if isinstance(found, list) else [found[1]]
+            pieces += (port.encode(), digest_of("port/1", *(output.digest for output in outputs)))
+        return digest_of("inputs/1", *pieces)
 
     def write(self, name: str, step: str, data: bytes) -> None:
         """Keeps `data` as the output `name` of `step`."""
@@ -65,9 +85,12 @@ class Workspace:
         return folder
 
     def changed_input(self) -> str | None:
-        """Which file of a view was changed by somebody while the job read it; None when none was."""
+        """Which file of a view was changed by somebody while the job read it; None when none was.
+
+        One that another run put there anew, with the same contents, was not.
+        """
         for store, output, path in self._placed:
-            if store.placed(output) is None:
+            if store.placed(output) is None and not has_contents(path, output.digest):
                 return f"{path} was changed while it was read"
         return None
 

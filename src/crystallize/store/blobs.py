@@ -108,6 +108,48 @@ class Blobs:
         lost.update(tree for tree, members in trees.items() if not self._mend_tree(tree, members, without))
         return lost
 
+    # care of the store
+
+    def sizes(self) -> dict[Digest, int]:
+        """Every blob that is there, whoever refers to it → its size in bytes."""
+        found = {Digest(digest): size for digest, size in self._database.read("SELECT digest, length(data) FROM blobs")}
+        for digest in self._bucket.digests():
+            path = self._bucket.path_of(digest)
+            if path is not None:
+                found[digest] = path.stat().st_size
+        return found
+
+    def leaves(self, output: Output) -> set[Digest]:
+        """The blobs that an output consists of: itself, and the files of a folder, as far as its listing is there."""
+        if not output.is_tree:
+            return {output.digest}
+        members = self._members_or_none(output) or []
+        return {output.digest, *(member.digest for member in members if member.digest is not None)}
+
+    def verified(self, digest: Digest, size_bytes: int) -> bytes | Path | None:
+        """The hashed contents: the bytes of a small blob, the file of a large one, None when they are lost.
+
+        What is damaged is taken away, where anything may be written.
+        """
+        return self._large.verified(digest, size_bytes) if size_bytes > SMALL_BYTES else self._stored(digest)
+
+    def keep_file(self, path: Path) -> Digest:
+        """Moves a large file into the store; returns its digest."""
+        digest, _ = self._bucket.put_file(path, move=True)
+        self._large.note(digest)
+        return digest
+
+    def take_out(self, connection: sqlite3.Connection, digests: Iterable[Digest]) -> None:
+        """Removes the rows of blobs within the caller's transaction; `remove_files` removes the files after it."""
+        rows = [(digest,) for digest in digests]
+        connection.executemany("DELETE FROM blobs WHERE digest = ?", rows)
+        connection.executemany("DELETE FROM blob_files WHERE digest = ?", rows)
+
+    def remove_files(self, digests: Iterable[Digest]) -> None:
+        """Removes large blobs; absent ones are no error."""
+        for digest in digests:
+            self._bucket.remove(digest)
+
     # parts of the above
 
     def _members(self, output: Output, pending: Mapping[Digest, bytes]) -> list[Member]:

@@ -62,8 +62,19 @@ def pack(digests: Sequence[bytes], rest: Any) -> bytes:
 
 def unpack(packed: bytes) -> tuple[list[bytes], Any]:
     """What `pack` packed."""
-    end = 4 + 32 * int.from_bytes(packed[:4], "little")
-    return [packed[at : at + 32] for at in range(4, end, 32)], json.loads(packed[end:].decode())
+    count = int.from_bytes(packed[:4], "little")
+    return _digests_of(packed, count), json.loads(packed[4 + 32 * count :].decode())
+
+
+def packed_digests(cell: bytes) -> list[bytes]:
+    """The digests that a cell holds if `pack` made it; none when it cannot have."""
+    count = int.from_bytes(cell[:4], "little")
+    return _digests_of(cell, count) if 4 + 32 * count <= len(cell) else []
+
+
+def holds_pickle(payload: bytes) -> bool:
+    """Whether decoding the payload would load a pickle, which may run any code. Loads nothing."""
+    return payload[:1] == _TAGGED and _has_pickle(json.loads(payload[1:].decode()))
 
 
 def plain(value: Any) -> Any:
@@ -94,6 +105,10 @@ def to_json(value: Any) -> str:
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=plain)
+
+
+def _digests_of(packed: bytes, count: int) -> list[bytes]:
+    return [packed[at : at + 32] for at in range(4, 4 + 32 * count, 32)]
 
 
 def _is_plain(value: Any) -> bool:
@@ -154,6 +169,12 @@ def _tag_datetime(value: datetime) -> Any:
 
 def _tag_all(values: Any) -> list[Any]:
     return [_tag(value) for value in values]
+
+
+def _has_pickle(value: Any) -> bool:
+    if type(value) is list:
+        return any(map(_has_pickle, value))
+    return type(value) is dict and ("pickle" in value or any(map(_has_pickle, value.values())))
 
 
 def _untag(value: Any) -> Any:

@@ -7,6 +7,7 @@ where a file system cannot do that, opening is refused with the remedy.
 from __future__ import annotations
 
 import logging
+import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -82,6 +83,10 @@ INSERT OR IGNORE INTO meta VALUES ('secret_key', randomblob(32));
 """
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_FAULTS = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What statements raise; the latter when damage makes the text of an error itself unreadable."""
+_TABLES = frozenset(re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", SCHEMA))
+"""Every file of version 1 has them; a table to come belongs to its room, see `Database.ensure`."""
 
 logger = logging.getLogger("crystallize")
 
@@ -98,6 +103,7 @@ class Database:
         self.writable = writable
         """False: nothing is ever written, not even a table."""
         self.is_open = True
+        self._damage: str | None = None
         self._connection = connection
         self._lock = threading.RLock()
 
@@ -112,7 +118,7 @@ class Database:
             _refuse_network(path)
         try:
             return cls._open_sound(path, write)
-        except sqlite3.DatabaseError as error:
+        except _FAULTS as error:
             if not _tells_damage(error):
                 raise _failure(path, error) from error
             logger.warning("%s", _set_aside(path) if write else f"{path}: it is damaged and was not read")
@@ -126,6 +132,9 @@ class Database:
         try:
             if write:
                 _prepare(connection)
+            elif not _tables(connection):  # somebody is about to make them
+                connection.close()
+                return cls._in_memory(path)
             _check_version(path, connection)
         except BaseException:
             connection.close()
@@ -149,7 +158,7 @@ class Database:
         with self._lock:
             try:
                 return self._connection.execute(sql, parameters).fetchall()
-            except sqlite3.DatabaseError as error:
+            except _FAULTS as error:
                 raise self._told(error) from error
 
     def read_for(self, sql: str, keys: Iterable[Any], *more: Any) -> Iterator[tuple[Any, ...]]:
@@ -177,9 +186,9 @@ class Database:
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException as error:
-                if self._connection.in_transaction:
+                if self.is_open and self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-                if isinstance(error, sqlite3.DatabaseError):
+                if isinstance(error, _FAULTS):
                     raise self._told(error) from error
                 raise
 
@@ -188,21 +197,33 @@ class Database:
 
         Returns whether they are there: False only where nothing may be written and nobody wrote them before.
         """
-        present = bool(self.read("SELECT 1 FROM sqlite_master WHERE name = ?", (last_table,)))
+        present = self.has_table(last_table)
         if not present and self.writable:
             with self._lock:
                 self._connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
         return present or self.writable
 
+    def has_table(self, name: str) -> bool:
+        """Whether anybody has made this table yet."""
+        return bool(self.read("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)))
+
+    def compact(self) -> None:
+        """Gives the space of deleted rows back, unless somebody uses the file or the disk is full."""
+        with self._lock, suppress(sqlite3.OperationalError):
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def version_of_data(self) -> int:
         """A number that changes exactly when another connection has committed something."""
         return int(self.read("PRAGMA data_version")[0][0])
 
-    def _told(self, error: sqlite3.DatabaseError) -> Exception:
+    def _told(self, error: sqlite3.DatabaseError | UnicodeDecodeError) -> Exception:
         """What to raise for `error`: a mistake of ours as it is, anything else with its remedy."""
-        if _tells_damage(error) and self.writable:
+        if self._damage is None and _tells_damage(error) and self.writable:
             self.close()
-            return StoreError(_set_aside(self.path))
+            self._damage = _set_aside(self.path)
+        if self._damage is not None:
+            return StoreError(self._damage)
         if _tells_damage(error) or isinstance(error, sqlite3.OperationalError):
             return _failure(self.path, error)
         return error
@@ -239,11 +260,21 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
 
 
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
 def _check_version(path: Path, connection: sqlite3.Connection) -> None:
-    row = connection.execute("SELECT value FROM meta WHERE name = 'version'").fetchone()
-    if row is not None and row[0] > SCHEMA_VERSION:
+    facts: dict[str, Any] = {}
+    if _tables(connection) >= _TABLES:
+        facts.update(connection.execute("SELECT name, value FROM meta WHERE name IN ('version', 'secret_key')"))
+    if len(facts) < 2:
+        damage = sqlite3.DatabaseError("what every store has is missing")
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage
+    if facts["version"] > SCHEMA_VERSION:
         raise StoreError(
-            f"{path}: written by a newer crystallize (format {row[0]}, this one reads {SCHEMA_VERSION}); "
+            f"{path}: written by a newer crystallize (format {facts['version']}, this one reads {SCHEMA_VERSION}); "
             "update crystallize, or set CRYSTALLIZE_STORE to another folder"
         )
 
@@ -257,14 +288,18 @@ def _refuse_network(path: Path) -> None:
         )
 
 
-def _tells_damage(error: sqlite3.DatabaseError) -> bool:
+def _tells_damage(error: Exception) -> bool:
+    """Whether the file cannot be what we wrote; texts that are no UTF-8 came from us as little as torn pages did."""
+    if isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in str(error):
+        return True
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DAMAGED
 
 
-def _failure(path: Path, error: sqlite3.DatabaseError) -> StoreError:
+def _failure(path: Path, error: Exception) -> StoreError:
     remedy = {
         sqlite3.SQLITE_BUSY: "another process holds it; wait for that one to end, then run again",
         sqlite3.SQLITE_FULL: "free some disk space, then run again",
+        sqlite3.SQLITE_IOERR: "the disk is full or fails; free some space, then run again",
         sqlite3.SQLITE_CORRUPT: "the next run that may write sets it aside and starts anew",
     }.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
     return StoreError(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from crystallize.fingerprint.digest import Digest
 from crystallize.fingerprint.manifest import Part, PartTable, Piece
+from crystallize.fingerprint.secret import mentions_secret, without_secrets
 from crystallize.store.codecs import pack, to_json, unpack
 from crystallize.store.database import Database
 from crystallize.store.record import NewRecord
@@ -62,14 +63,14 @@ class Details:
         if not rows:
             return None
         kind, table, own = rows[0]
-        return kind, [*self.shared_parts(table), *_unpack_parts(own)]
+        return kind, [*self.shared_parts(table), *unpack_parts(own)]
 
     def shared_parts(self, table: Digest) -> tuple[Part, ...]:
         """The parts of a stored table, empty when unknown; remembered, as few tables serve many records."""
         parts = self._shared.get(table)
         if parts is None:
             rows = self._database.read("SELECT parts FROM part_tables WHERE digest = ?", (table,))
-            parts = self._shared[table] = _unpack_parts(rows[0][0]) if rows else ()
+            parts = self._shared[table] = unpack_parts(rows[0][0]) if rows else ()
         return parts
 
     def previous_of(self, labels: Sequence[str]) -> dict[str, Previous]:
@@ -81,7 +82,7 @@ class Details:
             labels,
         )
         return {
-            label: Previous(number, fingerprint, kind, table, _unpack_parts(own))
+            label: Previous(number, fingerprint, kind, table, unpack_parts(own))
             for label, number, fingerprint, kind, table, own in found
         }
 
@@ -118,10 +119,15 @@ def _pack_parts(parts: Sequence[Part]) -> bytes:
     return pack([part[1] for part in parts], [(part[0], part[2]) for part in parts])
 
 
-def _unpack_parts(packed: bytes) -> tuple[Part, ...]:
+def unpack_parts(packed: bytes) -> tuple[Part, ...]:
+    """The parts of a cell, in order."""
     digests, texts = unpack(packed)
     return tuple(Part(name, Digest(digest), preview) for digest, (name, preview) in zip(digests, texts, strict=True))
 
 
 def _to_text(provenance: Any) -> str | None:
-    return None if provenance is None else to_json(provenance)
+    """Provenance as it is kept: what lies under the name of a secret is not."""
+    if provenance is None:
+        return None
+    text = to_json(provenance)
+    return to_json(without_secrets(json.loads(text))) if mentions_secret(text) else text

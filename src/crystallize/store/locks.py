@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from crystallize.errors import StoreError
@@ -40,9 +42,7 @@ class Locks:
 
     def try_lock(self, fingerprint: Digest) -> bool:
         """Takes the lock; False when anybody holds it, this object included."""
-        if self._file is None:
-            self._file = _LockFile() if self._path is None else _use(self._path)
-        if not self._file.try_lock(_offset(fingerprint)):
+        if not self._opened().try_lock(_offset(fingerprint)):
             return False
         self._held.add(fingerprint)
         return True
@@ -53,6 +53,17 @@ class Locks:
             self._held.discard(fingerprint)
             self._file.unlock(_offset(fingerprint))
 
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Holds every lock there is during the block, so that no job begins; yields False when any is held."""
+        file = self._opened()
+        taken = file.try_lock_all()
+        try:
+            yield taken
+        finally:
+            if taken:
+                file.unlock_all()
+
     def close(self) -> None:
         """Frees all locks that this object holds. Harmless when called twice."""
         for fingerprint in tuple(self._held):
@@ -60,6 +71,11 @@ class Locks:
         if self._file is not None:
             _leave(self._file)
             self._file = None
+
+    def _opened(self) -> _LockFile:
+        if self._file is None:
+            self._file = _LockFile() if self._path is None else _use(self._path)
+        return self._file
 
 
 class _LockFile:
@@ -69,11 +85,12 @@ class _LockFile:
         self.descriptor = descriptor
         self.users = 0
         self._offsets: set[int] = set()
+        self._all = False
         self._guard = threading.Lock()
 
     def try_lock(self, offset: int) -> bool:
         with self._guard:
-            if offset in self._offsets:
+            if self._all or offset in self._offsets:
                 return False
             if self.descriptor is not None and fcntl is not None:
                 try:
@@ -88,6 +105,25 @@ class _LockFile:
             self._offsets.discard(offset)
             if self.descriptor is not None and fcntl is not None:
                 fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, offset)
+
+    def try_lock_all(self) -> bool:
+        """Takes every byte there is or will be; False when anybody, this process included, holds one."""
+        with self._guard:
+            if self._all or self._offsets:
+                return False
+            if self.descriptor is not None and fcntl is not None:
+                try:
+                    fcntl.lockf(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except (BlockingIOError, PermissionError):
+                    return False
+            self._all = True
+            return True
+
+    def unlock_all(self) -> None:
+        with self._guard:
+            self._all = False
+            if self.descriptor is not None and fcntl is not None:
+                fcntl.lockf(self.descriptor, fcntl.LOCK_UN)
 
 
 _open_files: dict[tuple[int, int, int], _LockFile] = {}

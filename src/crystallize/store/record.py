@@ -8,6 +8,7 @@ from typing import Any
 
 from crystallize.fingerprint.digest import Digest
 from crystallize.fingerprint.manifest import Manifest
+from crystallize.fingerprint.observations import Observation
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class NewRecord:
     seconds: float = 0.0
     run: int = 0
     """Number of the run that made it."""
+    observations: tuple[Observation, ...] = ()
+    """What its job was seen to read: the record serves only while all of it is still so."""
     once: bool = False
     """True: kept for its artifacts and its history under a fingerprint nobody asks for, so never reused."""
 

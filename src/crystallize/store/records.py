@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from zlib import crc32
 
 from crystallize.errors import NotReusableError, StoreError
 from crystallize.fingerprint.digest import Digest, digest_of
@@ -11,6 +12,7 @@ from crystallize.store.codecs import decode_payload, encode_payload, pack, unpac
 from crystallize.store.record import NewRecord, Output, Record
 
 SELECT_RECORD = "SELECT number, fingerprint, label, kind, payload, outputs, seconds, run, created FROM records "
+_SEAL = b"s"
 
 logger = logging.getLogger("crystallize")
 
@@ -35,8 +37,9 @@ def row_of(number: int, record: NewRecord, payload: bytes | None, created: float
         [output.digest for output in record.outputs],
         [(output.name, output.step, output.size_bytes, output.is_tree) for output in record.outputs],
     )
-    identity = (number, _fingerprint(number, record), record.label, record.manifest.kind)
-    return *identity, payload, outputs, record.seconds, record.run, created
+    fingerprint = _fingerprint(number, record)
+    sealed = seal(fingerprint, payload or b"", outputs)
+    return number, fingerprint, record.label, record.manifest.kind, sealed, outputs, record.seconds, record.run, created
 
 
 def settled(number: int, record: NewRecord, created: float) -> Record:
@@ -59,11 +62,10 @@ def record_of(row: tuple[Any, ...]) -> Record | None:
     """The record of a row of `SELECT_RECORD`; None, with a warning, when it cannot be read."""
     number, fingerprint, label, kind, payload, outputs, seconds, run, created = row
     try:
-        metrics, facts = decode_payload(payload)
+        metrics, facts = decode_payload(unseal(fingerprint, payload, outputs))
     except StoreError as error:
         logger.warning("record %d (%s): %s", number, label, error)
         return None
-    digests, rest = unpack(outputs)
     return Record(
         number=number,
         fingerprint=fingerprint,
@@ -71,13 +73,36 @@ def record_of(row: tuple[Any, ...]) -> Record | None:
         kind=kind,
         metrics=metrics,
         facts=facts,
-        outputs=tuple(
-            Output(name, step, Digest(digest), size, tree)
-            for digest, (name, step, size, tree) in zip(digests, rest, strict=True)
-        ),
+        outputs=outputs_of(outputs),
         seconds=seconds,
         run=run,
         created=created,
+    )
+
+
+def seal(fingerprint: bytes, payload: bytes, outputs: bytes) -> bytes:
+    """The payload as its row keeps it, behind a checksum over what a reuse rests on: SQLite has none of its own."""
+    return _SEAL + _checksum(fingerprint, payload, outputs) + payload
+
+
+def unseal(fingerprint: bytes, sealed: bytes, outputs: bytes) -> bytes:
+    """The payload of a row. Raises StoreError when any of it is not as it was written."""
+    payload = sealed[len(_SEAL) + 4 :]
+    if sealed[: len(_SEAL) + 4] != _SEAL + _checksum(fingerprint, payload, outputs):
+        raise StoreError("its row is damaged; its job runs again")
+    return payload
+
+
+def _checksum(fingerprint: bytes, payload: bytes, outputs: bytes) -> bytes:
+    return crc32(outputs, crc32(payload, crc32(fingerprint))).to_bytes(4, "little")
+
+
+def outputs_of(packed: bytes) -> tuple[Output, ...]:
+    """The outputs of a row."""
+    digests, rest = unpack(packed)
+    return tuple(
+        Output(name, step, Digest(digest), size, tree)
+        for digest, (name, step, size, tree) in zip(digests, rest, strict=True)
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from crystallize.errors import PinnedRecordGone
 from crystallize.fingerprint.manifest import Change, Manifest, diff
@@ -17,6 +17,9 @@ from crystallize.store.reason import tell_changes, tell_unclear
 from crystallize.store.record import Record
 from crystallize.store.records import once_fingerprint
 from crystallize.store.store import Store
+
+NOT_REUSABLE = "not_reusable"
+"""The fact of a record that must not be reused: why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class Exactly:
     """Only this record serves, whatever its fingerprint."""
 
     number: int
+    why: str = ""
+    """``pinned from run 3``; empty where nobody pinned it."""
 
 
 Policy: TypeAlias = Use | Force | After | Exactly
@@ -63,8 +68,9 @@ class Miss:
     """The job runs."""
 
     kind: Literal["first", "changed", "forced", "unclear", "gone", "after"]
-    """first: no record of this label; changed: the last one differs; forced, after: by its policy; unclear: a
-    part, or the last result, cannot be told apart; gone: a record is there, but not all that it wrote."""
+    """first: no record of this label; changed: the last one, or what its job read, differs; forced, after: by its
+    policy; unclear: a part, or the last result, cannot be told apart; gone: a record is there, but not all that it
+    wrote."""
     why: str
     """One line for people."""
     changes: tuple[Change, ...] = ()
@@ -74,6 +80,14 @@ class Miss:
 
 
 Decision: TypeAlias = Hit | Miss
+
+
+class Flaw(NamedTuple):
+    """Why a record under the fingerprint does not serve."""
+
+    kind: Literal["gone", "changed"]
+    """gone: an output is not there; changed: what its job was seen to read."""
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +116,24 @@ def decide_many(questions: Sequence[Question], store: Store, run: int = 0) -> li
     """
     under = store.find_many([q.manifest.fingerprint for q in questions if _asks_store(q, run)])
     admitted = [_admit(q, under.get(q.manifest.fingerprint, ()), store, run) for q in questions]
-    lost = store.missing_outputs([records[0] for records in admitted if records])
-    decisions = [_climb(q, records, lost, store) for q, records in zip(questions, admitted, strict=True)]
+    flaws = _flaws([records[0] for records in admitted if records], store)
+    decisions = [_climb(q, records, flaws, store) for q, records in zip(questions, admitted, strict=True)]
     unanswered = [index for index, decision in enumerate(decisions) if decision is None]
     previous = store.previous_of([questions[index].label for index in unanswered])
     for index in unanswered:
         question = questions[index]
         discarded = not admitted[index] and question.manifest.fingerprint in under
-        why_lost = lost[admitted[index][0].number] if admitted[index] else None
-        decisions[index] = _explain(question, discarded, why_lost, previous.get(question.label), store)
+        flaw = flaws[admitted[index][0].number] if admitted[index] else None
+        decisions[index] = _explain(question, discarded, flaw, previous.get(question.label), store)
     return [decision for decision in decisions if decision is not None]
 
 
-def _climb(question: Question, admitted: Sequence[Record], lost: Mapping[int, str], store: Store) -> Decision | None:
+def _climb(question: Question, admitted: Sequence[Record], flaws: Mapping[int, Flaw], store: Store) -> Decision | None:
     """Rungs 1 to 4 over the records that the policy admits; None: nothing serves, and rung 5 says why."""
     policy = question.policy
-    sound = _newest_sound(admitted, lost, store)
     if isinstance(policy, Exactly):
-        if sound is None:
-            raise _pin_error(question, policy, admitted, lost)
-        return Hit(sound)
+        return Hit(_pinned(question, policy, admitted, flaws))
+    sound = _newest_sound(admitted, flaws, store)
     if question.manifest.table.unclear:
         return Miss("unclear", tell_unclear(question.manifest.table.unclear))
     if sound is not None:
@@ -131,21 +143,19 @@ def _climb(question: Question, admitted: Sequence[Record], lost: Mapping[int, st
     return None
 
 
-def _explain(
-    question: Question, discarded: bool, why_lost: str | None, previous: Previous | None, store: Store
-) -> Miss:
+def _explain(question: Question, discarded: bool, flaw: Flaw | None, previous: Previous | None, store: Store) -> Miss:
     """Rung 5: why nothing serves, with the difference to the last record of the same label.
 
     Parameters
     ----------
     discarded : there are records under the fingerprint, but the policy admits none.
-    why_lost : what the newest admitted record lacks; None when none was admitted.
+    flaw : why the newest admitted record does not serve; None when none was admitted.
     """
     manifest, policy = question.manifest, question.policy
     changes = () if previous is None else _changes_since(previous, manifest, store)
     number = None if previous is None else previous.number
-    if why_lost is not None:
-        return Miss("gone", why_lost, changes, number)
+    if flaw is not None:
+        return Miss(flaw.kind, flaw.why, changes, number)
     if discarded and isinstance(policy, After):
         return Miss("after", policy.why, changes, number)
     if previous is None:
@@ -153,8 +163,14 @@ def _explain(
     if previous.fingerprint == manifest.fingerprint:
         return Miss("gone", f"record {number} cannot be read", changes, number)
     if previous.fingerprint == once_fingerprint(manifest.fingerprint, previous.number):
-        return Miss("unclear", f"its last result, record {number}, may not be reused", changes, number)
+        return Miss("unclear", _tell_once(previous.number, store), changes, number)
     return Miss("changed", tell_changes(changes, manifest, previous.kind, store.pieces_of), changes, number)
+
+
+def _tell_once(number: int, store: Store) -> str:
+    record = store.record(number)
+    why = None if record is None else record.facts.get(NOT_REUSABLE)
+    return f"its last result, record {number}, may not be reused" + (f": {why}" if why else "")
 
 
 def _asks_store(question: Question, run: int) -> bool:
@@ -176,20 +192,29 @@ def _admit(question: Question, under: Sequence[Record], store: Store, run: int) 
     return under
 
 
-def _newest_sound(admitted: Sequence[Record], lost: Mapping[int, str], store: Store) -> Record | None:
-    """The first of `admitted` whose outputs are all there; `lost` knows it of the first one only."""
+def _flaws(records: Sequence[Record], store: Store) -> dict[int, Flaw]:
+    """Record number → why it does not serve, for those that do not."""
+    flaws = {number: Flaw("gone", why) for number, why in store.missing_outputs(records).items()}
+    changed = store.changed_observations(records)
+    return {number: Flaw("changed", why) for number, why in changed.items()} | flaws
+
+
+def _newest_sound(admitted: Sequence[Record], flaws: Mapping[int, Flaw], store: Store) -> Record | None:
+    """The first of `admitted` without a flaw; `flaws` knows it of the first one only."""
     for record in admitted:
-        known = record is admitted[0]
-        if (lost.get(record.number) if known else store.missing_output(record)) is None:
+        known = flaws if record is admitted[0] else _flaws([record], store)
+        if record.number not in known:
             return record
     return None
 
 
-def _pin_error(
-    question: Question, policy: Exactly, admitted: Sequence[Record], lost: Mapping[int, str]
-) -> PinnedRecordGone:
-    fact = lost[policy.number] if admitted else "it is no longer in the store"
-    return PinnedRecordGone(f"{question.label}: pinned to record {policy.number}: {fact}; remove the pin")
+def _pinned(question: Question, policy: Exactly, admitted: Sequence[Record], flaws: Mapping[int, Flaw]) -> Record:
+    """The pinned record, whatever its job read; raises PinnedRecordGone when it is not whole."""
+    flaw = flaws.get(policy.number)
+    if admitted and (flaw is None or flaw.kind != "gone"):
+        return admitted[0]
+    fact = flaw.why if admitted and flaw is not None else "it is no longer in the store"
+    raise PinnedRecordGone(f"{question.label}: pinned to record {policy.number}: {fact}; remove the pin")
 
 
 def _changes_since(previous: Previous, manifest: Manifest, store: Store) -> tuple[Change, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,19 @@ from crystallize.errors import StoreError
 from crystallize.fingerprint.digest import Digest
 from crystallize.fingerprint.files import StatKey
 from crystallize.fingerprint.manifest import Part, Piece
+from crystallize.fingerprint.observations import Observation, Surveyor
 from crystallize.store.blobs import Blobs, tell
 from crystallize.store.bucket import Bucket, FolderBucket
 from crystallize.store.database import Database
 from crystallize.store.details import Details, Previous
 from crystallize.store.intake import Kept
 from crystallize.store.locks import Locks
+from crystallize.store.memo import Memos
+from crystallize.store.observed import Observed, marked
 from crystallize.store.record import NewRecord, Output, Record
 from crystallize.store.records import SELECT_RECORD, encoded, record_of, row_of, settled
 from crystallize.store.remembered import Remembered
+from crystallize.store.swept import Swept
 from crystallize.store.views import Views
 
 FOLDER = ".crystallize"
@@ -48,6 +52,8 @@ class Store:
     """For rooms that keep tables of their own in the same file (history): see `Database.ensure`."""
     views: Views
     locks: Locks
+    swept: Swept
+    memos: Memos
 
     def __init__(self, root: Path, folder: Path, database: Database, bucket: Bucket) -> None:
         self.root = root
@@ -57,9 +63,11 @@ class Store:
         self.views = Views(root, database)
         self.locks = Locks(folder / "locks" if database.writable else None)
         self._blobs = Blobs(database, bucket, self.views)
+        self.memos = Memos(database, self._blobs, folder)
+        self.swept = Swept(database)
         self._details = Details(database)
+        self._observed = Observed(database)
         self._remembered = Remembered(database)
-        self._seen_version = database.version_of_data()
 
     @classmethod
     def open(cls, root: Path, *, folder: Path | None = None, write: bool = True) -> Store:
@@ -97,11 +105,9 @@ class Store:
         scratch.mkdir(parents=True, exist_ok=True)
         return scratch
 
-    def changed_elsewhere(self) -> bool:
-        """Whether another process (or another Store) has committed something since this was last asked."""
-        version = self.database.version_of_data()
-        changed, self._seen_version = version != self._seen_version, version
-        return changed
+    def outside_version(self) -> int:
+        """A number that changes whenever another process (or another Store) commits something."""
+        return self.database.version_of_data()
 
     # records
 
@@ -126,6 +132,13 @@ class Store:
                 found.setdefault(record.fingerprint, []).append(record)
         return found
 
+    def newest_of(self, fingerprint: Digest, limit: int) -> Iterator[Record]:
+        """The last records under a fingerprint, newest first."""
+        rows = self.database.read(
+            SELECT_RECORD + "WHERE fingerprint = ? ORDER BY number DESC LIMIT ?", (fingerprint, limit)
+        )
+        yield from (record for record in map(record_of, rows) if record is not None)
+
     def last_of_label(self, label: str) -> Record | None:
         """The newest record of a label."""
         return self._one("WHERE label = ? ORDER BY number DESC LIMIT 1", label)
@@ -142,6 +155,7 @@ class Store:
         """
         if not records:
             return []
+        records = [marked(record) for record in records]
         payloads = [encoded(record) for record in records]
         created = time.time()
         with self.database.transaction() as connection:
@@ -150,12 +164,14 @@ class Store:
             kept = [entry for entry in zip(numbers, records, payloads, strict=True) if entry[0]]
             self._blobs.insert(connection, [item for record in records for item in record.small_blobs.items()])
             self._details.insert(connection, ((number, record) for number, record, _ in kept))
+            self._observed.insert(connection, ((number, record) for number, record, _ in kept))
             connection.executemany(
                 "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [row_of(number, record, payload, created) for number, record, payload in kept],
             )
             self._remembered.flush(connection)
         self._details.committed(record for _, record, _ in kept)
+        self._observed.look_again()
         return [settled(number, record, created) for number, record in zip(numbers, records, strict=True)]
 
     def manifest_of(self, number: int) -> tuple[str, list[Part]] | None:
@@ -178,6 +194,19 @@ class Store:
         """The provenance of a record; None when it has none."""
         return self._details.provenance_of(number)
 
+    def observations_of(self, number: int) -> tuple[Observation, ...]:
+        """What the job of a record was seen to read."""
+        return self._observed.of(number)
+
+    def survey_with(self, surveyor: Surveyor) -> None:
+        """Lets `surveyor` say what is true now of what records rest on; without one, such records do not serve."""
+        self._observed.surveyor = surveyor
+        self._observed.look_again()
+
+    def changed_observations(self, records: Sequence[Record]) -> dict[int, str]:
+        """Record number → a sentence about what its job read that is not so any more, if anything is not."""
+        return self._observed.changes(records)
+
     def last_seconds(self, labels: Sequence[str]) -> dict[str, float]:
         """Label → seconds that its newest record took."""
         rows = self.database.read_for(
@@ -189,6 +218,11 @@ class Store:
 
     # outputs
 
+    @property
+    def blobs(self) -> Blobs:
+        """The contents of outputs, for the care of the store; jobs use the methods below."""
+        return self._blobs
+
     def missing_output(self, record: Record) -> str | None:
         """A sentence about the first output that is not there, None when all are."""
         return self.missing_outputs([record]).get(record.number)
@@ -198,8 +232,9 @@ class Store:
         absent = self._blobs.absent(output for record in records for output in record.outputs)
         if not absent:
             return {}
+        swept = self.swept.why(absent)
         return {
-            record.number: f"{tell(output)} is gone from the store"
+            record.number: f"{tell(output)} {swept.get(output.digest, 'is gone from the store')}"
             for record in records
             for output in reversed(record.outputs)
             if output.digest in absent

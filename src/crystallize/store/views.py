@@ -16,7 +16,6 @@ from typing import Literal
 from crystallize.fingerprint.digest import Digest
 from crystallize.store.database import Database
 
-
 NOTED_FILES = 4096
 """How many of the files written last are known without their rows."""
 

@@ -1,0 +1,169 @@
+"""What the trials of one experiment are seen to read: who is charged with it, and what their records are told of it.
+
+Stands between trials and the audit hook. Design 5.2: what is read at set-up or at import counts for every trial, and
+where code keeps state between calls, what one trial reads counts for all later ones.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from crystallize.fingerprint.code import Code
+from crystallize.fingerprint.keeping import Keeping
+from crystallize.fingerprint.looks import look_at
+from crystallize.fingerprint.modules import Module
+from crystallize.fingerprint.observations import Concluded, Observation, Surveyor
+from crystallize.fingerprint.observe import READS, Observer, Seen, kept_by, observing
+from crystallize.fingerprint.source import Source
+from crystallize.plan.job import Outcome
+
+STARTS_PROCESSES = "may read more: what child processes read is not seen; declare it with reads=[…]"
+
+_NATIVE = frozenset({"cv2", "duckdb", "h5py", "lightgbm", "netCDF4", "polars", "pyarrow", "rasterio", "tables", "zarr"})
+_NATIVE_CALL = re.compile(r"\bread_(?:parquet|feather|orc|hdf)\b")
+_LONGEST_NAME = 255
+_CONTAINERS = (list, tuple, set, frozenset)
+
+
+class Reads:
+    """Observes the trials of one experiment.
+
+    Parameters
+    ----------
+    homes : the project modules that its code reaches, each with its text.
+    holders : its instances of the user's own classes, which live from trial to trial.
+    texts : condition → texts in values and code; those that name a file count as read, whoever opens it.
+    ignore : globs of what does not count.
+    """
+
+    def __init__(
+        self,
+        surveyor: Surveyor,
+        keeping: Keeping,
+        *,
+        homes: Iterable[tuple[Module, Source]],
+        holders: Iterable[object],
+        texts: Mapping[str, Iterable[str]],
+        ignore: Sequence[str],
+    ) -> None:
+        self._surveyor = surveyor
+        self._keeping = keeping
+        self._homes = tuple(homes)
+        self._holders = tuple(holders)
+        self._texts = texts
+        self._ignore = ignore
+        self._named: dict[str, tuple[str, ...]] = {}
+        """Condition → names of files that its texts name."""
+        self._setting_up = Observer()
+        self._unloaded: dict[Module, Seen] = {}
+        """What was read for modules that keep state and that only running code imports."""
+
+    def setting_up(self) -> AbstractContextManager[None]:
+        """What is read inside counts for every trial."""
+        return observing(self._setting_up)
+
+    def trial(self, condition: str) -> TrialReads:
+        """The reads of one trial that is about to begin."""
+        if condition not in self._named:
+            self._named[condition] = tuple(self._surveyor.files_named(self._texts.get(condition, ()), self._ignore))
+        named = [Observation("file", name, self._surveyor.digest("file", name)) for name in self._named[condition]]
+        return TrialReads(self, Observer(self._keepers), named)
+
+    def conclude(self, trial: TrialReads, inputs: Iterable[Path]) -> Concluded:
+        """What the record of a trial is told; its `inputs` are known by other means."""
+        before = [self._setting_up.seen, *map(kept_by, self._holders), *self._in_modules(), *self._unloaded.values()]
+        return self._surveyor.conclude(
+            trial.observer, before=before, named=trial.named, inputs=[str(path) for path in inputs], ignore=self._ignore
+        )
+
+    def changes(self, observations: Iterable[Observation]) -> list[str]:
+        """A sentence on each that is not so any more."""
+        return self._surveyor.changes(observations)
+
+    def charge(self, observer: Observer, observations: Iterable[Observation]) -> None:
+        """Tells `observer` of what was read earlier, and is still so, in place of its trial."""
+        for key in map(self._surveyor.key, observations):
+            observer.read(key, look_at(key))
+
+    def names_counted(self, paths: Iterable[str]) -> list[str]:
+        """The names of those files, by absolute path, that count when they are read."""
+        return self._surveyor.names_counted(paths, self._ignore)
+
+    def _keepers(self) -> Iterator[Seen]:
+        """Where what a trial reads may stay for later ones."""
+        yield from map(kept_by, self._holders)
+        for module, source in self._homes:
+            if self._keeping.keeps_state(source):
+                names = _names_of(module)
+                yield self._unloaded.setdefault(module, {}) if names is None else names.setdefault(READS, {})
+
+    def _in_modules(self) -> Iterator[Seen]:
+        """What reached modules hold of what was read while they were imported, or by earlier trials."""
+        for module, seen in self._unloaded.items():
+            names = _names_of(module)
+            if names is not None:
+                names[READS] = seen | names.get(READS, {})
+        for module, _ in self._homes:
+            names = _names_of(module)
+            if names is not None and READS in names:
+                yield names[READS]
+
+
+class TrialReads(NamedTuple):
+    """The reads of one trial."""
+
+    reads: Reads
+    observer: Observer
+    named: Sequence[Observation]
+    """Files that count as read, whoever opens them, as they were at the beginning."""
+
+    def charged(self) -> AbstractContextManager[None]:
+        """What is read inside is the trial's."""
+        return observing(self.observer)
+
+    def complete(self, outcome: Outcome, inputs: Iterable[Path | list[Path]]) -> None:
+        """Adds to `outcome` what was read; `inputs` are what the trial reads of other jobs."""
+        flat = (path for each in inputs for path in (each if isinstance(each, list) else [each]))
+        concluded = self.reads.conclude(self, flat)
+        outcome.observations = concluded.observations
+        outcome.unrecordable = outcome.unrecordable or concluded.doubt
+        if self.observer.starts_processes:
+            outcome.facts["notes"] = [STARTS_PROCESSES]
+
+
+def native_readers(code: Code) -> Iterator[str]:
+    """A note on each package in `code` that reads files where Python cannot see it."""
+    found = code.packages & _NATIVE
+    if "pandas" in code.packages and any(_NATIVE_CALL.search(piece.text) for piece in code.pieces):
+        found |= {"pandas"}
+    for package in sorted(found):
+        yield f"may read more: what {package} reads is not seen; declare it with reads=[…]"
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """The texts and paths in a value and in the containers it is made of, as far as they may name a file."""
+    if isinstance(value, str):
+        if 0 < len(value) <= _LONGEST_NAME and "\n" not in value:
+            yield value
+    elif isinstance(value, os.PathLike):
+        yield os.fsdecode(value)
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from texts_in(inner)
+    elif isinstance(value, _CONTAINERS):
+        for inner in value:
+            yield from texts_in(inner)
+
+
+def _names_of(module: Module) -> dict[str, Any] | None:
+    """The namespace of a module as it is now; None while it is not loaded."""
+    if isinstance(module.live, dict) and module.live:
+        return module.live
+    loaded = sys.modules.get(module.name)
+    return None if loaded is None else vars(loaded)
