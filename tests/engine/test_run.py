@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -308,12 +309,16 @@ def test_what_another_run_records_meanwhile_is_reused_however_long_the_job_waite
     for name in "abc":
         planned.job(name)
 
-    def another_run(workspace: Workspace) -> Mapping[str, Sequence[Any]]:
+    def records_c() -> None:
         elsewhere = Store.open(store.root)
         other = Planned(store.root)
         other.job("c")
         run(other, elsewhere)
         elsewhere.close()
+
+    def another_run(workspace: Workspace) -> Mapping[str, Sequence[Any]]:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(records_c).result()
         return {}
 
     planned.plan.jobs[0].task = ("a", another_run)
