@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 # Tests share the machine's cores; make TEST_WORKERS=0 test runs them in one process.
 TEST_WORKERS ?= auto
 
-.PHONY: help demo test check format lint types floors bench picture clean
+.PHONY: help demo test soak check format lint types floors bench picture clean
 
 help:
 	@echo "make demo     run the breast-cancer graph three times: fresh, unchanged, after a one-line change"
 	@echo "make test     run all tests"
+	@echo "make soak     compare resumed runs with fresh ones over SOAK_STEPS random edits (2000)"
 	@echo "make check    format, lint, types, floors and tests: what CI runs"
 	@echo "make bench    measure against plain Python and plain files"
 	@echo "make picture  draw docs/run.svg from a real run"
@@ -21,6 +22,9 @@ demo: $(VENV)/.ready
 
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -n $(TEST_WORKERS)
+
+soak: $(VENV)/.ready-dev
+	SOAK_STEPS=$${SOAK_STEPS:-2000} $(BIN)/python -m pytest -s tests/stories/test_random_edits.py
 
 check: format lint types floors test
 

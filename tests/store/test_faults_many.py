@@ -72,7 +72,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
         yield mounted
 
 
-@settings(deadline=None,max_examples=2500)
+@settings(deadline=None,max_examples=2000)
 @given(
     place=st.floats(0, 1, exclude_max=True),
     length=st.sampled_from([1, 1, 16, 4096]),

@@ -24,6 +24,8 @@ from crystallize import ExperimentGraph
 
 from .random_project import FOR_READERS, OF_ROOTS, Node, Project, edited, make, write
 
+STEPS_OF_A_PROJECT = 40
+
 Ran = dict[str, str]
 """Label of a trial that ran → why."""
 Tree = dict[str, str]
@@ -48,14 +50,14 @@ class Report:
 class Soak:
     """One project, edited again and again."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, report: Report) -> None:
         self._chance = random.Random(seed)
         self._root, self._truth = folder / "project", folder / "truth"
         self._data = self._root / "data"
         self._project = make(self._chance)
         self._past: list[Project] = []
         self._recorded: set[Any] = set()
-        self.report = Report()
+        self._report = report
 
     def step(self) -> None:
         """One edit or return to an earlier state, one run, one comparison."""
@@ -64,10 +66,8 @@ class Soak:
         os.environ["QA_VARIABLE"] = str(self._project.variable)
         shutil.rmtree(self._truth, ignore_errors=True)
         forked(lambda: self._run(self._truth))
-        run = (lambda: self._run(self._data)) if self._chance.random() < 0.4 else self._run_forked
-        ran = run()
-        if os.environ.get("SOAK_TRACE"):
-            print(self.report.steps, edit, "here" if run != self._run_forked else "forked", ran, file=sys.stderr)
+        here = self._chance.random() < 0.4
+        ran = self._run(self._data) if here else forked(lambda: self._run(self._data))
         self._compare(edit)
         self._count(edit, ran)
 
@@ -83,9 +83,6 @@ class Soak:
             self._project, what = edited(self._project, self._chance)
             edits.append(what)
         return " + ".join(edits)
-
-    def _run_forked(self) -> Ran:
-        return forked(lambda: self._run(self._data))
 
     def _run(self, data: Path) -> Ran:
         os.chdir(self._root)
@@ -106,10 +103,10 @@ class Soak:
         wrong = sorted(path for path in told.keys() | truth.keys() if told.get(path) != truth.get(path))
         if wrong:
             shown = "; ".join(f"{path}: {difference(told.get(path), truth.get(path))}" for path in wrong[:2])
-            self.report.stale.append(f"step {self.report.steps}, {edit}: {len(wrong)} files differ: {shown}")
+            self._report.stale.append(f"step {self._report.steps}, {edit}: {len(wrong)} files differ: {shown}")
 
     def _count(self, edit: str, ran: Ran) -> None:
-        report, keys = self.report, self._keys()
+        report, keys = self._report, self._keys()
         report.steps += 1
         report.trials += len(keys)
         report.ran += len(ran)
@@ -197,25 +194,18 @@ def forked(work: Callable[[], Ran]) -> Ran:
 
 def main() -> None:
     """Runs as many steps as asked and prints the report; a new project every forty steps."""
-    folder, seed, steps = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    folder, seed, steps = Path(sys.argv[1]).resolve(), int(sys.argv[2]), int(sys.argv[3])
     logging.disable(logging.CRITICAL)
-    reports = []
-    for number in range(0, steps, 40):
-        soak = Soak(folder / str(number), seed + number)
-        reports.append(soak.report)
-        for _ in range(min(40, steps - number)):
+    # Without compiled code kept nobody can tell that a module was not edited since its import.
+    sys.dont_write_bytecode = False
+    report = Report()
+    for number in range(0, steps, STEPS_OF_A_PROJECT):
+        soak = Soak(folder / str(number), seed + number, report)
+        for _ in range(min(STEPS_OF_A_PROJECT, steps - number)):
             soak.step()
         os.chdir(folder)
         shutil.rmtree(folder / str(number))
-    total = Report()
-    for each in reports:
-        total.steps += each.steps
-        total.trials += each.trials
-        total.ran += each.ran
-        total.needless += each.needless
-        total.needless_after += each.needless_after
-        total.stale += each.stale
-    print(json.dumps(vars(total)))
+    print(json.dumps(vars(report)))
 
 
 if __name__ == "__main__":

@@ -191,6 +191,21 @@ def test_a_new_experiment_runs_at_once(empty: Story) -> None:
     assert empty.command("run", "first").stdout.splitlines()[-1].startswith("ran 3, reused 0, failed 0")
 
 
+def test_a_new_experiment_with_a_space_in_its_name_says_how_to_type_it(empty: Story) -> None:
+    said = empty.command("new", "my first").stdout
+
+    assert said.endswith("run it with: crystallize run 'my first'\n")
+
+
+def test_a_run_of_which_nothing_could_be_loaded_shows_no_empty_run(empty: Story) -> None:
+    empty.write("experiments/broken/config.yaml", "steps: 5\n")
+
+    told = empty.command("run", code=1)
+
+    assert "config.yaml:1" in told.stderr
+    assert "strategy" not in told.stdout
+
+
 def test_a_new_experiment_may_read_another(tmp_path: Path) -> None:
     story = Story(tmp_path, TUTORIAL)
 

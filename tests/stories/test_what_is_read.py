@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -304,3 +305,14 @@ def test_a_reader_that_python_does_not_see_is_pointed_out(tmp_path: Path) -> Non
 
     assert "what polars reads is not seen" in told
     assert list(story.run()) == [READER]
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no RAM disk is mounted here")
+def test_a_project_on_a_ram_disk_is_watched_like_any_other() -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        story = project(Path(folder) / "project", READS["open"])
+        story.write("table.csv", "1\n")
+        story.run()
+        story.write("table.csv", "12\n")
+
+        assert story.run() == {READER: "table.csv: read by the last run, changed since"}

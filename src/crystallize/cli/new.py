@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -38,4 +39,4 @@ def new(
     console = out()
     for path in sorted(folder.iterdir()):
         console.print(near(path), soft_wrap=True)
-    console.print(f"run it with: crystallize run {name}", soft_wrap=True)
+    console.print(f"run it with: crystallize run {shlex.quote(name)}", soft_wrap=True)

@@ -42,8 +42,9 @@ def print_run(
     left_out: Sequence[CrystallizeError],
 ) -> None:
     """Everything about a finished run, ending in a line like ``ran 3, reused 37, failed 0, blocked 0 in 1.2 s``."""
-    line(console, (f"run {report.run}", "bold"), (f"  strategy {strategy}", "dim"))
-    console.print()
+    if results:
+        line(console, (f"run {report.run}", "bold"), (f"  strategy {strategy}", "dim"))
+        console.print()
     print_results(console, results)
     counts = tally.counts
     told = [f"{state} {counts[state]}" for state in ("ran", "reused", "failed", "blocked")]

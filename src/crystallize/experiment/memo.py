@@ -55,10 +55,11 @@ class TrialMemo:
         try:
             with unobserved():
                 inputs = self.workspace.inputs_digest()
-                first = digest_of("first/1", self.keys.of(step), inputs, self.keys.digest(data))
+                given = self.keys.digest(data)
+                first = digest_of("first/1", self.keys.of(step), inputs, given)
                 beginning = Beginning(ctx, self.keys.encode)
                 found = self._find(step, first, beginning)
-            return MemoCall(self, step, ctx, first, beginning, found)
+            return MemoCall(self, step, ctx, given, first, beginning, found)
         except (NotReusableError, StoreError, OSError) as error:
             self.note(step, f"is not kept, and runs every time: {error}")
             return None
@@ -97,12 +98,26 @@ class TrialMemo:
 
 
 class MemoCall:
-    """One call of one step: `replay` it when it was `found`, else run the step while `watching` and then `keep` it."""
+    """One call of one step: `replay` it when it was `found`, else run the step while `watching` and then `keep` it.
+
+    Parameters
+    ----------
+    given : digest of the data that the step is given.
+    first : the first key.
+    """
 
     def __init__(
-        self, trial: TrialMemo, step: Any, ctx: FrozenContext, first: Digest, beginning: Beginning, found: Found | None
+        self,
+        trial: TrialMemo,
+        step: Any,
+        ctx: FrozenContext,
+        given: Digest,
+        first: Digest,
+        beginning: Beginning,
+        found: Found | None,
     ) -> None:
         self.found = found
+        self.input_hash = given.hex()
         self._trial = trial
         self._step = step
         self._ctx = ctx
@@ -112,6 +127,14 @@ class MemoCall:
             self._reads = None if trial.reads is None else PartReads(trial.reads)
             self._looking = Looking(ctx)
             self._started = perf_counter()
+
+    def output_hash(self, data: Any) -> str | None:
+        """Of what the step gave, as `input_hash` of what it was given; None when it cannot be told apart."""
+        try:
+            with unobserved():
+                return self._trial.keys.digest(data).hex()
+        except NotReusableError:
+            return None
 
     def replay(self) -> Any:
         """Does what the step did, exactly once; its result."""

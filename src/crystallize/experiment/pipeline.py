@@ -37,6 +37,13 @@ class Call(Protocol):
     def found(self) -> object:
         """Not None: `replay` takes the place of the call. None: the step runs `watching`, then `keep` is called."""
 
+    @property
+    def input_hash(self) -> str:
+        """Hexadecimal, of the data that the step is given."""
+
+    def output_hash(self, data: Any) -> str | None:
+        """Likewise of the data that it gave; None when they cannot be told apart."""
+
     def replay(self) -> Any:
         """Does what the step once did; its data."""
 
@@ -144,18 +151,20 @@ async def _execute(
     """The data that `step` gave, and its provenance record. Awaits nothing unless the step does."""
     name = type(step).__name__
     ctx._enter_step(name)
-    hashed = _content_hash if step.cacheable else _no_hash
     record: dict[str, Any] = {
         "step": name,
         "params": step.params,
         "step_hash": step.step_hash,
-        "input_hash": hashed(data),
+        "input_hash": None,
     }
     for observer in observers:
         observer.before_step(step)
     mark = ctx._mark()
     call = memo.call(step, data, ctx) if memo is not None and step.cacheable else None
     is_hit = call is not None and call.found is not None
+    hashed = _content_hash if step.cacheable else _no_hash
+    # Before the step runs: it may change its data in place.
+    record["input_hash"] = hashed(data) if call is None else call.input_hash
     if call is None:
         data = await _called(step, data, ctx)
     elif is_hit:
@@ -164,12 +173,13 @@ async def _execute(
         with call.watching():
             data = await _called(step, data, ctx)
         call.keep(data)
+    output_hash = hashed(data) if call is None else call.output_hash(data)
     for observer in observers:
         observer.after_step(step, data, ctx)
     changes = ctx._changes_since(mark)
     if isinstance(ctx, LoggingContext):
         changes["reads"] = ctx.reads
-    record.update(output_hash=hashed(data), cache_hit=is_hit, ctx_changes=changes)
+    record.update(output_hash=output_hash, cache_hit=is_hit, ctx_changes=changes)
     return data, record
 
 

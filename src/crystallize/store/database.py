@@ -289,8 +289,11 @@ def _refuse_network(path: Path) -> None:
 
 
 def _tells_damage(error: Exception) -> bool:
-    """Whether the file cannot be what we wrote; texts that are no UTF-8 came from us as little as torn pages did."""
-    if isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in str(error):
+    """Whether the file cannot be what we wrote.
+
+    Texts that are no UTF-8 came from us as little as torn pages did, and no number that we give is ever taken.
+    """
+    if isinstance(error, (UnicodeDecodeError, sqlite3.IntegrityError)) or "decode to UTF-8" in str(error):
         return True
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DAMAGED
 
