@@ -108,11 +108,11 @@ def test_whatever_is_damaged_in_the_database_no_result_is_wrong(
         store.close()
     except StoreError as error:
         assert ";" in str(error)  # it says what to do
-    kept = [recorded_anew(root) for _ in range(2)]
+    kept = [recorded_anew(root) for _ in range(3)]
 
     assert [record.metrics for _, record in hits] == [METRICS[n] for n, _ in hits]
     assert all(data == contents(n) for n, data in read.items())
-    assert kept[1]  # damage that is found late is told once, and then over
+    assert kept.count(False) <= 1  # damage that is found late is told once, and then over
     shutil.rmtree(root)
 
 

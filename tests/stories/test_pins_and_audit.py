@@ -187,6 +187,16 @@ def test_a_trial_that_fails_when_it_runs_again_is_not_sound(training: Story) -> 
     assert "switched off" in trial["error"]
 
 
+def test_an_audit_calls_cacheable_steps_again(training: Story) -> None:
+    training.edit("experiments/train/steps.py", "@pipeline_step()", "@pipeline_step(cacheable=True)")
+    training.edit("experiments/train/steps.py", "    value = ", f"    {RANDOM}value = ")
+    training.run()
+
+    said = training.command("audit", "train", code=1).stdout
+
+    assert "not deterministic: FitStep" in said
+
+
 # what a run says of results that are not what they seem
 
 

@@ -61,10 +61,10 @@ def pack(digests: Sequence[bytes], rest: Any) -> bytes:
 
 
 def unpack(packed: bytes) -> tuple[list[bytes], Any]:
-    """What `pack` packed. Raises ValueError for what it cannot have: a damaged count may say four billion."""
+    """What `pack` packed. Raises ValueError for bytes that it cannot have made."""
     count = int.from_bytes(packed[:4], "little")
     if 4 + 32 * count > len(packed):
-        raise ValueError(f"{len(packed)} bytes cannot hold {count} digests")
+        raise ValueError("a cell is shorter than it says")
     return _digests_of(packed, count), json.loads(packed[4 + 32 * count :].decode())
 
 

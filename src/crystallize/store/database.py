@@ -83,6 +83,9 @@ INSERT OR IGNORE INTO meta VALUES ('secret_key', randomblob(32));
 """
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_DAMAGE_WORDS = ("decode to UTF-8", "unsupported file format")
+"""In messages of errors that have no code of their own."""
+_TAKEN = (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID)
 _FAULTS = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What statements raise; the latter when damage makes the text of an error itself unreadable."""
 _TABLES = frozenset(re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", SCHEMA))
@@ -219,7 +222,7 @@ class Database:
 
     def _told(self, error: sqlite3.DatabaseError | UnicodeDecodeError) -> Exception:
         """What to raise for `error`: a mistake of ours as it is, anything else with its remedy."""
-        if self._damage is None and _tells_damage(error) and self.writable:
+        if self._damage is None and self.writable and (_tells_damage(error) or self._lacks_columns(error)):
             self.close()
             self._damage = _set_aside(self.path)
         if self._damage is not None:
@@ -227,6 +230,18 @@ class Database:
         if _tells_damage(error) or isinstance(error, sqlite3.OperationalError):
             return _failure(self.path, error)
         return error
+
+    def _lacks_columns(self, error: Exception) -> bool:
+        """Whether SQLite did not understand us because the tables are not those that we made."""
+        if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_ERROR:
+            return False
+        sound = self._in_memory(self.path)
+        try:
+            return not _columns(sound._connection) <= _columns(self._connection)
+        except _FAULTS:
+            return True
+        finally:
+            sound.close()
 
 
 def _connect(address: str) -> sqlite3.Connection:
@@ -264,6 +279,11 @@ def _tables(connection: sqlite3.Connection) -> set[str]:
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
+def _columns(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    sql = "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c"
+    return set(connection.execute(sql))
+
+
 def _check_version(path: Path, connection: sqlite3.Connection) -> None:
     facts: dict[str, Any] = {}
     if _tables(connection) >= _TABLES:
@@ -291,11 +311,12 @@ def _refuse_network(path: Path) -> None:
 def _tells_damage(error: Exception) -> bool:
     """Whether the file cannot be what we wrote.
 
-    Texts that are no UTF-8 came from us as little as torn pages did, and no number that we give is ever taken.
+    Texts that are no UTF-8 came from us as little as torn pages did, and no number that we give was ever taken.
     """
-    if isinstance(error, (UnicodeDecodeError, sqlite3.IntegrityError)) or "decode to UTF-8" in str(error):
+    if isinstance(error, UnicodeDecodeError) or any(words in str(error) for words in _DAMAGE_WORDS):
         return True
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DAMAGED
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code in _TAKEN or (code & 0xFF) in _DAMAGED
 
 
 def _failure(path: Path, error: Exception) -> StoreError:

@@ -120,9 +120,14 @@ def _pack_parts(parts: Sequence[Part]) -> bytes:
 
 
 def unpack_parts(packed: bytes) -> tuple[Part, ...]:
-    """The parts of a cell, in order."""
-    digests, texts = unpack(packed)
-    return tuple(Part(name, Digest(digest), preview) for digest, (name, preview) in zip(digests, texts, strict=True))
+    """The parts of a cell, in order; none when it is damaged: it only explains, and its digest tells."""
+    try:
+        digests, texts = unpack(packed)
+        return tuple(
+            Part(name, Digest(digest), preview) for digest, (name, preview) in zip(digests, texts, strict=True)
+        )
+    except (ValueError, TypeError):
+        return ()
 
 
 def _to_text(provenance: Any) -> str | None:

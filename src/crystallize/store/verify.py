@@ -95,10 +95,7 @@ def _faults(store: Store) -> Iterator[str]:
             yield f"database: {message}"
     tables: dict[Digest, PartTable] = {}
     for digest, packed in store.database.read("SELECT digest, parts FROM part_tables"):
-        try:
-            tables[digest] = PartTable(unpack_parts(packed))
-        except (ValueError, TypeError):
-            continue
+        tables[digest] = PartTable(unpack_parts(packed))
     for row in store.database.read(
         "SELECT number, label, kind, fingerprint, payload, outputs, part_table, own"
         " FROM records LEFT JOIN details USING (number) ORDER BY number"
@@ -117,7 +114,7 @@ def _fault_of(
         made_of = Manifest(kind, tables[Digest(table)], unpack_parts(own)).fingerprint
     except StoreError as error:
         return str(error)
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, TypeError):
         return "its manifest cannot be read, so nothing explains it"
     if fingerprint not in (made_of, once_fingerprint(made_of, number)):
         return "its manifest is not the one it was recorded with"
