@@ -22,7 +22,7 @@ import pytest
 import typer
 
 from crystallize.cli.main import app
-from crystallize.experiment.config import KEYS
+from crystallize.experiment.folders.config import KEYS
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
         UnknownNameError,
         ValidationError,
     )
-    from crystallize.experiment.artifact import Artifact
-    from crystallize.experiment.context import FrozenContext, standalone_context
-    from crystallize.experiment.datasource import (
+    from crystallize.experiment.experiment import Experiment, ExperimentBuilder
+    from crystallize.experiment.graph import ExperimentGraph
+    from crystallize.experiment.objects.artifact import Artifact
+    from crystallize.experiment.objects.context import FrozenContext, standalone_context
+    from crystallize.experiment.objects.datasource import (
         DataSource,
         data_source,
         get_datasource,
@@ -40,21 +42,19 @@ if TYPE_CHECKING:
         register_datasource,
         unregister_datasource,
     )
-    from crystallize.experiment.execution import AsyncExecution, ParallelExecution, SerialExecution
-    from crystallize.experiment.experiment import Experiment, ExperimentBuilder
-    from crystallize.experiment.graph import ExperimentGraph
-    from crystallize.experiment.hypothesis import Hypothesis, hypothesis, verifier
-    from crystallize.experiment.injection import inject_from_ctx
-    from crystallize.experiment.inputs import ExperimentInput
-    from crystallize.experiment.optimize import BaseOptimizer, Objective
-    from crystallize.experiment.pipeline import Pipeline, pipeline
-    from crystallize.experiment.plugins import ArtifactPlugin, BasePlugin, LoggingPlugin, SeedPlugin
-    from crystallize.experiment.quick import quick_experiment
-    from crystallize.experiment.resource import resource_factory
-    from crystallize.experiment.result import Result
-    from crystallize.experiment.step import PipelineStep, pipeline_step
-    from crystallize.experiment.treatment import Treatment, treatment
-    from crystallize.fingerprint.values import register_encoder
+    from crystallize.experiment.objects.execution import AsyncExecution, ParallelExecution, SerialExecution
+    from crystallize.experiment.objects.hypothesis import Hypothesis, hypothesis, verifier
+    from crystallize.experiment.objects.injection import inject_from_ctx
+    from crystallize.experiment.objects.inputs import ExperimentInput
+    from crystallize.experiment.objects.optimize import BaseOptimizer, Objective
+    from crystallize.experiment.objects.pipeline import Pipeline, pipeline
+    from crystallize.experiment.objects.plugins import ArtifactPlugin, BasePlugin, LoggingPlugin, SeedPlugin
+    from crystallize.experiment.objects.quick import quick_experiment
+    from crystallize.experiment.objects.resource import resource_factory
+    from crystallize.experiment.objects.step import PipelineStep, pipeline_step
+    from crystallize.experiment.objects.treatment import Treatment, treatment
+    from crystallize.experiment.results.result import Result
+    from crystallize.fingerprint.values.canonical import register_encoder
 
     __version__: str
 

@@ -9,31 +9,31 @@ _MODULES = {
     "errors": """BlockedError ContextMutationError CrystallizeError DefinitionError DefinitionTypeError GraphError
         MissingArtifactError MissingFileError MissingMetricError NotReusableError PinnedRecordGone
         PipelineExecutionError ReplicateMismatchError StoreError UnknownNameError ValidationError""",
-    "experiment.artifact": "Artifact default_loader default_writer",
-    "experiment.artifact_log": "ArtifactLog",
-    "experiment.constants": "BASELINE_CONDITION CONDITION_KEY METADATA_FILENAME REPLICATE_KEY SEED_USED_KEY",
-    "experiment.context": "ContextMetrics FrozenContext LoggingContext standalone_context",
-    "experiment.datasource": """DataSource clear_registry data_source get_datasource list_datasources
+    "experiment.objects.artifact": "Artifact default_loader default_writer",
+    "experiment.objects.artifact_log": "ArtifactLog",
+    "experiment.objects.constants": "BASELINE_CONDITION CONDITION_KEY METADATA_FILENAME REPLICATE_KEY SEED_USED_KEY",
+    "experiment.objects.context": "ContextMetrics FrozenContext LoggingContext standalone_context",
+    "experiment.objects.datasource": """DataSource clear_registry data_source get_datasource list_datasources
         register_datasource unregister_datasource""",
-    "experiment.execution": "AsyncExecution ParallelExecution SerialExecution VALID_EXECUTOR_TYPES",
+    "experiment.objects.execution": "AsyncExecution ParallelExecution SerialExecution VALID_EXECUTOR_TYPES",
     "experiment.experiment": "Experiment ExperimentBuilder",
     "experiment.graph": "ExperimentGraph",
-    "experiment.hypothesis": "Hypothesis hypothesis verifier",
-    "experiment.injection": "inject_from_ctx",
-    "experiment.inputs": "ExperimentInput MultiArtifactDataSource",
-    "experiment.legacy_cache": "compute_hash load_cache store_cache",
-    "experiment.optimize": "BaseOptimizer Objective",
-    "experiment.pipeline": "Pipeline pipeline",
-    "experiment.plugins": "ArtifactPlugin BasePlugin LoggingPlugin SeedPlugin default_seed_function",
-    "experiment.quick": "quick_experiment",
-    "experiment.references": "find_experiments_root",
-    "experiment.resource": "resource_factory",
-    "experiment.result": """AggregateData ExperimentMetrics HypothesisResult ReplicateResult Result
+    "experiment.objects.hypothesis": "Hypothesis hypothesis verifier",
+    "experiment.objects.injection": "inject_from_ctx",
+    "experiment.objects.inputs": "ExperimentInput MultiArtifactDataSource",
+    "experiment.objects.legacy_cache": "compute_hash load_cache store_cache",
+    "experiment.objects.optimize": "BaseOptimizer Objective",
+    "experiment.objects.pipeline": "Pipeline pipeline",
+    "experiment.objects.plugins": "ArtifactPlugin BasePlugin LoggingPlugin SeedPlugin default_seed_function",
+    "experiment.objects.quick": "quick_experiment",
+    "experiment.folders.references": "find_experiments_root",
+    "experiment.objects.resource": "resource_factory",
+    "experiment.results.result": """AggregateData ExperimentMetrics HypothesisResult ReplicateResult Result
         TreatmentMetrics""",
-    "experiment.saved_metrics": "load_all_metrics load_metrics",
-    "experiment.step": "PipelineStep pipeline_step",
-    "experiment.treatment": "Treatment treatment",
-    "fingerprint.values": "register_encoder",
+    "experiment.results.saved_metrics": "load_all_metrics load_metrics",
+    "experiment.objects.step": "PipelineStep pipeline_step",
+    "experiment.objects.treatment": "Treatment treatment",
+    "fingerprint.values.canonical": "register_encoder",
 }
 
 HOMES = {name: f"crystallize.{module}" for module, names in _MODULES.items() for name in names.split()}

@@ -15,8 +15,8 @@ from crystallize.cli.audit import audit_document
 from crystallize.cli.candidates import Candidate
 from crystallize.cli.explanation import Difference, Explanation
 from crystallize.cli.status import ExperimentStatus, Status
-from crystallize.experiment.audit import Audit
-from crystallize.experiment.result import ExperimentMetrics, HypothesisResult, Result, TreatmentMetrics
+from crystallize.experiment.results.audit import Audit
+from crystallize.experiment.results.result import ExperimentMetrics, HypothesisResult, Result, TreatmentMetrics
 from crystallize.history.history import GroupRow, JobRow, RunRow
 from crystallize.history.stats import Stats
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from crystallize.cli.summary import print_artifacts, print_faults, print_metrics, print_results, told
 from crystallize.errors import BlockedError, DefinitionError, PipelineExecutionError
-from crystallize.experiment.result import ExperimentMetrics, HypothesisResult, Result, TreatmentMetrics
+from crystallize.experiment.results.result import ExperimentMetrics, HypothesisResult, Result, TreatmentMetrics
 
 
 def console() -> Console:

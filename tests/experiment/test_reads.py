@@ -24,7 +24,7 @@ from crystallize import (
     resource_factory,
 )
 from crystallize.experiment.reads import native_readers, texts_in
-from crystallize.fingerprint.code import Code
+from crystallize.fingerprint.code.codebase import Code
 from crystallize.fingerprint.digest import digest_bytes
 
 from ..store.making import piece

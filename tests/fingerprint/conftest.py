@@ -13,4 +13,4 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture(autouse=True)
 def modules_count_as_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests write and import modules while their process runs; `test_staleness.py` looks at what that would mean."""
-    monkeypatch.setattr("crystallize.fingerprint.staleness.process_start", lambda: float("inf"))
+    monkeypatch.setattr("crystallize.fingerprint.code.staleness.process_start", lambda: float("inf"))

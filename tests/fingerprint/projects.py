@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
 
-from crystallize.fingerprint.code import Code, Codebase
+from crystallize.fingerprint.code.codebase import Code, Codebase
 from crystallize.fingerprint.left import LeftStates
 
 Files = Mapping[str, str]

@@ -10,7 +10,7 @@ import pytest
 
 from crystallize.errors import StoreError
 from crystallize.fingerprint.digest import digest_bytes
-from crystallize.fingerprint.observations import Observation
+from crystallize.fingerprint.reads.observations import Observation
 from crystallize.store.adopt import adopt
 from crystallize.store.export import export
 from crystallize.store.reuse import After, Force, Hit, Miss, decide

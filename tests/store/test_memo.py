@@ -9,7 +9,7 @@ import pytest
 
 from crystallize.errors import StoreError
 from crystallize.fingerprint.digest import Digest, digest_bytes
-from crystallize.fingerprint.observations import Observation
+from crystallize.fingerprint.reads.observations import Observation
 from crystallize.store.memo import Memo
 from crystallize.store.store import Store
 

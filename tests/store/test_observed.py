@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from crystallize.fingerprint.digest import Digest, digest_bytes
-from crystallize.fingerprint.observations import ABSENT, Observation
+from crystallize.fingerprint.reads.observations import ABSENT, Observation
 from crystallize.store.reuse import Exactly, Hit, Miss, decide
 from crystallize.store.store import Store
 

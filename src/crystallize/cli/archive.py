@@ -8,8 +8,8 @@ from pathlib import Path
 
 from crystallize.cli.candidates import Candidate, candidates
 from crystallize.errors import UnknownNameError
-from crystallize.experiment.constants import BASELINE_CONDITION
-from crystallize.experiment.names import nearest
+from crystallize.experiment.objects.constants import BASELINE_CONDITION
+from crystallize.experiment.objects.names import nearest
 from crystallize.history.history import GroupRow, History, RunRow
 from crystallize.history.stats import Stats
 from crystallize.session import Session

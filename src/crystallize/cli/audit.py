@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from crystallize.cli.schema import Json
     from crystallize.errors import CrystallizeError
-    from crystallize.experiment.audit import Audit, Audited
+    from crystallize.experiment.results.audit import Audit, Audited
 
 SAMPLE = 3
 

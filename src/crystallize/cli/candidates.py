@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crystallize.cli.console import duration, line, plural, print_indented, ranges, table
 from crystallize.experiment.pinning import trial_of
-from crystallize.experiment.summary import describe
+from crystallize.experiment.results.summary import describe
 from crystallize.history.history import History, RunRow
 from crystallize.store.pins import pinned_records
 from crystallize.store.record import Record

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from crystallize.cli.console import ago
 from crystallize.engine.foresee import Foreseen
 from crystallize.fingerprint.manifest import Change, Manifest, Piece
-from crystallize.fingerprint.observations import describe
+from crystallize.fingerprint.reads.observations import describe
 from crystallize.history.history import JobRow
 from crystallize.store.reason import changed_pieces
 from crystallize.store.record import Record

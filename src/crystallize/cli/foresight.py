@@ -8,7 +8,7 @@ from crystallize.cli.explanation import Explanation, explain_all, foreseen_row
 from crystallize.engine.foresee import Foreseen
 from crystallize.errors import DefinitionError, UnknownNameError
 from crystallize.experiment.compile import Node
-from crystallize.experiment.names import nearest
+from crystallize.experiment.objects.names import nearest
 from crystallize.experiment.running import Running
 from crystallize.history.history import JobRow
 from crystallize.session import Session

@@ -46,8 +46,8 @@ def graph(
     from crystallize.cli.summary import print_faults
     from crystallize.cli.targets import path_of
     from crystallize.errors import DefinitionError
-    from crystallize.experiment.draw import Drawing, show
-    from crystallize.experiment.outline import outline_of_path
+    from crystallize.experiment.drawing.draw import Drawing, show
+    from crystallize.experiment.drawing.outline import outline_of_path
 
     outline, faults = outline_of_path(path_of(target))
     print_faults(console.err(), faults)

@@ -32,7 +32,7 @@ def new(
       crystallize new consumer --input producer#summary
     """
     from crystallize.cli.console import near, out
-    from crystallize.experiment.scaffold import create_experiment
+    from crystallize.experiment.folders.scaffold import create_experiment
     from crystallize.settings import Settings
 
     folder = create_experiment(name, Settings.load().root, example=example, inputs=inputs or ())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from crystallize.cli.foresight import Foresight
     from crystallize.cli.tally import Tally
     from crystallize.errors import CrystallizeError
-    from crystallize.experiment.result import Result
+    from crystallize.experiment.results.result import Result
     from crystallize.experiment.running import Running
     from crystallize.settings import Settings
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from crystallize.cli.foresight import Foresight
     from crystallize.cli.status import ExperimentStatus, Status
     from crystallize.errors import CrystallizeError
-    from crystallize.experiment.result import Result
+    from crystallize.experiment.results.result import Result
     from crystallize.history.stats import Stats
     from crystallize.session import Report
 

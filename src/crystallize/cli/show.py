@@ -90,7 +90,7 @@ def _show_experiment(archive: Archive, name: str, form: Output) -> None:
     from crystallize.cli import console, schema
     from crystallize.cli.history import print_runs
     from crystallize.cli.summary import print_artifacts, print_metrics
-    from crystallize.experiment.saved_metrics import load_metrics
+    from crystallize.experiment.results.saved_metrics import load_metrics
 
     archive.check_known(name)
     version, baseline, treatments = load_metrics(archive.root / name)

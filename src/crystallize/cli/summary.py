@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from crystallize.cli.console import duration, line, near, plural, print_indented, ranges, table
 from crystallize.errors import BlockedError, CrystallizeError, PipelineExecutionError, in_words
-from crystallize.experiment.result import HypothesisResult, Result
-from crystallize.experiment.summary import describe
-from crystallize.experiment.user_code import user_traceback
+from crystallize.experiment.folders.user_code import user_traceback
+from crystallize.experiment.results.result import HypothesisResult, Result
+from crystallize.experiment.results.summary import describe
 
 if TYPE_CHECKING:
     from rich.console import Console

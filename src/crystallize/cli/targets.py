@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from crystallize.errors import CrystallizeError, DefinitionError
-from crystallize.experiment.assemble import load_targets
-from crystallize.experiment.config import KEYS
 from crystallize.experiment.experiment import Experiment
+from crystallize.experiment.folders.assemble import load_targets
+from crystallize.experiment.folders.config import KEYS
+from crystallize.experiment.folders.references import Catalog
+from crystallize.experiment.folders.yaml_lines import parse_value
 from crystallize.experiment.graph import ExperimentGraph
-from crystallize.experiment.references import Catalog
-from crystallize.experiment.yaml_lines import parse_value
 from crystallize.settings import Settings
 
 

@@ -22,7 +22,7 @@ from crystallize.engine.schedule import Schedule, State
 from crystallize.engine.teller import Teller
 from crystallize.errors import BlockedError, message_of
 from crystallize.fingerprint.manifest import Manifest
-from crystallize.fingerprint.observe import unobserved
+from crystallize.fingerprint.reads.observe import unobserved
 from crystallize.plan import events
 from crystallize.plan.job import Group, Job, Outcome
 from crystallize.plan.plan import Plan

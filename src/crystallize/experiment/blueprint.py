@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from crystallize.errors import DefinitionError, DefinitionTypeError
-from crystallize.experiment.artifact import Artifact
-from crystallize.experiment.datasource import DataSource
-from crystallize.experiment.execution import Execution
-from crystallize.experiment.hypothesis import Hypothesis
-from crystallize.experiment.legacy_cache import compute_hash
-from crystallize.experiment.links import READERS
-from crystallize.experiment.names import check_distinct, check_name
-from crystallize.experiment.pipeline import Pipeline
-from crystallize.experiment.plugins import ArtifactPlugin, BasePlugin, LoggingPlugin, SeedPlugin, overrides
-from crystallize.experiment.treatment import Treatment
+from crystallize.experiment.objects.artifact import Artifact
+from crystallize.experiment.objects.datasource import DataSource
+from crystallize.experiment.objects.execution import Execution
+from crystallize.experiment.objects.hypothesis import Hypothesis
+from crystallize.experiment.objects.legacy_cache import compute_hash
+from crystallize.experiment.objects.links import READERS
+from crystallize.experiment.objects.names import check_distinct, check_name
+from crystallize.experiment.objects.pipeline import Pipeline
+from crystallize.experiment.objects.plugins import ArtifactPlugin, BasePlugin, LoggingPlugin, SeedPlugin, overrides
+from crystallize.experiment.objects.treatment import Treatment
 
 P = TypeVar("P", bound=BasePlugin)
 T = TypeVar("T")

@@ -13,21 +13,21 @@ from pathlib import Path
 
 from crystallize.errors import DefinitionError, ReplicateMismatchError, UnknownNameError
 from crystallize.experiment.blueprint import Blueprint
-from crystallize.experiment.collect import Collected
-from crystallize.experiment.constants import BASELINE_CONDITION
-from crystallize.experiment.inputs import ExperimentInput
-from crystallize.experiment.links import Link
-from crystallize.experiment.memo_keys import StepKeys
+from crystallize.experiment.memo.keys import StepKeys
+from crystallize.experiment.objects.constants import BASELINE_CONDITION
+from crystallize.experiment.objects.inputs import ExperimentInput
+from crystallize.experiment.objects.links import Link
+from crystallize.experiment.objects.plugins import SeedPlugin
+from crystallize.experiment.objects.treatment import Treatment
 from crystallize.experiment.parts import PartMaker, Surroundings
 from crystallize.experiment.pinning import PinnedTrials, check_pinned_names, pinned_trials
-from crystallize.experiment.plugins import SeedPlugin
 from crystallize.experiment.reads import Reads
-from crystallize.experiment.treatment import Treatment
+from crystallize.experiment.results.collect import Collected
+from crystallize.experiment.results.view import ExperimentView
+from crystallize.experiment.results.view_files import newest_version, view_folder
+from crystallize.experiment.results.view_rows import ViewRows
 from crystallize.experiment.trial import Trial, TrialWork
 from crystallize.experiment.upstream import UpstreamWork
-from crystallize.experiment.view import ExperimentView
-from crystallize.experiment.view_files import newest_version, view_folder
-from crystallize.experiment.view_rows import ViewRows
 from crystallize.fingerprint.digest import digest_of
 from crystallize.fingerprint.manifest import Part, PartTable
 from crystallize.plan.job import Group, Input, Job, Source

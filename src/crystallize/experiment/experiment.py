@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any, Self
 
 from crystallize.errors import DefinitionError
-from crystallize.experiment.artifact import Artifact
 from crystallize.experiment.blueprint import Blueprint, checked_replicates, chosen_strategy
 from crystallize.experiment.compile import Asked, Node
-from crystallize.experiment.datasource import DataSource
-from crystallize.experiment.hypothesis import Hypothesis
-from crystallize.experiment.inputs import ArtifactPath
-from crystallize.experiment.links import links_of
-from crystallize.experiment.pipeline import Pipeline
-from crystallize.experiment.plugins import BasePlugin
-from crystallize.experiment.result import Result
+from crystallize.experiment.objects.artifact import Artifact
+from crystallize.experiment.objects.datasource import DataSource
+from crystallize.experiment.objects.hypothesis import Hypothesis
+from crystallize.experiment.objects.inputs import ArtifactPath
+from crystallize.experiment.objects.links import links_of
+from crystallize.experiment.objects.pipeline import Pipeline
+from crystallize.experiment.objects.plugins import BasePlugin
+from crystallize.experiment.objects.step import PipelineStep
+from crystallize.experiment.objects.treatment import Treatment
+from crystallize.experiment.results.result import Result
 from crystallize.experiment.running import Running
-from crystallize.experiment.step import PipelineStep
-from crystallize.experiment.treatment import Treatment
 from crystallize.settings import Settings
 
 
@@ -38,7 +38,7 @@ class Experiment(Blueprint):
         Experiments that it refers to are loaded too: `run` reads what they have recorded, an `ExperimentGraph` runs
         them. Raises DefinitionError with file and line for anything that cannot be run.
         """
-        from crystallize.experiment.assemble import load_experiment
+        from crystallize.experiment.folders.assemble import load_experiment
 
         return load_experiment(Path(path), cls)
 

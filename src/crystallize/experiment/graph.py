@@ -13,13 +13,13 @@ from typing import Any
 from crystallize.errors import CrystallizeError, GraphError
 from crystallize.experiment.blueprint import checked_replicates, chosen_strategy
 from crystallize.experiment.compile import Asked, Node
-from crystallize.experiment.entries import Overrides
 from crystallize.experiment.experiment import Experiment
-from crystallize.experiment.links import Link, links_of
-from crystallize.experiment.names import folded
-from crystallize.experiment.result import ExperimentMetrics, Result, TreatmentMetrics
+from crystallize.experiment.folders.entries import Overrides
+from crystallize.experiment.objects.links import Link, links_of
+from crystallize.experiment.objects.names import folded
+from crystallize.experiment.objects.treatment import Treatment
+from crystallize.experiment.results.result import ExperimentMetrics, Result, TreatmentMetrics
 from crystallize.experiment.running import Running
-from crystallize.experiment.treatment import Treatment
 from crystallize.plan import events
 from crystallize.settings import Settings
 
@@ -37,7 +37,7 @@ class _DrawingMethod:
             Shows itself in a notebook; elsewhere it is written to `output` (svg, png, pdf, dot or mermaid; by default
             ``<target>.svg``) and the path is printed. Called on a graph that has run, its nodes show how they ended.
             """
-            from crystallize.experiment.draw import visualize
+            from crystallize.experiment.drawing.draw import visualize
 
             return visualize(Path(path), None if output is None else Path(output), graph.results if graph else None)
 
@@ -95,7 +95,7 @@ class ExperimentGraph:
         What is broken in a folder, and what reads it, is in `left_out`. Raises DefinitionError for anything wrong with
         a file or name.
         """
-        from crystallize.experiment.assemble import load_targets
+        from crystallize.experiment.folders.assemble import load_targets
 
         assembled = load_targets(targets, Path.cwd(), Experiment, overrides)
         graph = cls()

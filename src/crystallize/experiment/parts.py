@@ -14,26 +14,26 @@ from typing import Any
 from blake3 import blake3
 
 from crystallize.errors import NotReusableError
-from crystallize.experiment.artifact import Artifact, GatheredArtifact
-from crystallize.experiment.datasource import DataSource
-from crystallize.experiment.inputs import ArtifactPath, ExperimentInput
-from crystallize.experiment.links import Link
-from crystallize.experiment.plugins import BasePlugin, SeedPlugin
+from crystallize.experiment.objects.artifact import Artifact, GatheredArtifact
+from crystallize.experiment.objects.datasource import DataSource
+from crystallize.experiment.objects.inputs import ArtifactPath, ExperimentInput
+from crystallize.experiment.objects.links import Link
+from crystallize.experiment.objects.plugins import BasePlugin, SeedPlugin
+from crystallize.experiment.objects.step import PipelineStep
+from crystallize.experiment.objects.treatment import Treatment
 from crystallize.experiment.reads import native_readers, texts_in
-from crystallize.experiment.step import PipelineStep
-from crystallize.experiment.treatment import Treatment
-from crystallize.fingerprint.code import Code, Codebase
+from crystallize.fingerprint.code.codebase import Code, Codebase
+from crystallize.fingerprint.code.keeping import Keeping
+from crystallize.fingerprint.code.modules import Module
+from crystallize.fingerprint.code.source import Source
 from crystallize.fingerprint.digest import Digest, digest_of
 from crystallize.fingerprint.environment import environment_parts
 from crystallize.fingerprint.files import StatMemory, declared
-from crystallize.fingerprint.keeping import Keeping
 from crystallize.fingerprint.left import LEFT
 from crystallize.fingerprint.manifest import Part, PartTable, Piece, Unclear
-from crystallize.fingerprint.modules import Module
-from crystallize.fingerprint.observations import Surveyor
+from crystallize.fingerprint.reads.observations import Surveyor
 from crystallize.fingerprint.secret import HIDDEN, holds_secret, is_secret
-from crystallize.fingerprint.source import Source
-from crystallize.fingerprint.values import digest_value, preview
+from crystallize.fingerprint.values.canonical import digest_value, preview
 from crystallize.store.store import Store
 
 SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")

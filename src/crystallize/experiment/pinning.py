@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from crystallize.errors import PinnedRecordGone, UnknownNameError
-from crystallize.experiment.constants import BASELINE_CONDITION
+from crystallize.experiment.objects.constants import BASELINE_CONDITION
 from crystallize.history.history import History
 from crystallize.store.pins import Pin
 from crystallize.store.record import Record

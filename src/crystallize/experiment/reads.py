@@ -14,13 +14,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crystallize.fingerprint.code import Code
-from crystallize.fingerprint.keeping import Keeping
-from crystallize.fingerprint.looks import look_at
-from crystallize.fingerprint.modules import Module
-from crystallize.fingerprint.observations import Concluded, Observation, Surveyor
-from crystallize.fingerprint.observe import READS, Observer, Seen, kept_by, observing
-from crystallize.fingerprint.source import Source
+from crystallize.fingerprint.code.codebase import Code
+from crystallize.fingerprint.code.keeping import Keeping
+from crystallize.fingerprint.code.modules import Module
+from crystallize.fingerprint.code.source import Source
+from crystallize.fingerprint.reads.looks import look_at
+from crystallize.fingerprint.reads.observations import Concluded, Observation, Surveyor
+from crystallize.fingerprint.reads.observe import READS, Observer, Seen, kept_by, observing
 from crystallize.plan.job import Outcome
 
 STARTS_PROCESSES = "may read more: what child processes read is not seen; declare it with reads=[…]"

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from crystallize.engine.uncollected import uncollected
 from crystallize.experiment.compile import Asked, Node, compile_graph
-from crystallize.experiment.conclude import Conclusion
 from crystallize.experiment.parts import Surroundings
-from crystallize.experiment.result import Result
+from crystallize.experiment.results.conclude import Conclusion
+from crystallize.experiment.results.result import Result
 from crystallize.fingerprint.left import LEFT
 from crystallize.plan import events
 from crystallize.plan.plan import Plan
@@ -25,7 +25,7 @@ from crystallize.store.pins import keep_pins
 
 if TYPE_CHECKING:
     from crystallize.engine.foresee import Foreseen
-    from crystallize.experiment.audit import Audit
+    from crystallize.experiment.results.audit import Audit
 
 
 class Running:
@@ -91,7 +91,7 @@ class Running:
         """Runs what would be reused again, aside, and compares; see `audit.audit`. Writes nothing that lasts."""
         from tempfile import TemporaryDirectory
 
-        from crystallize.experiment.audit import audit
+        from crystallize.experiment.results.audit import audit
 
         with TemporaryDirectory(prefix="crystallize-audit-") as folder:
             aside = Path(folder).resolve()

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from crystallize.errors import MissingArtifactError, PipelineExecutionError
-from crystallize.experiment.artifact import default_loader
 from crystallize.experiment.blueprint import Blueprint
-from crystallize.experiment.constants import CONDITION_KEY, REPLICATE_KEY, SEED_USED_KEY
-from crystallize.experiment.context import FrozenContext, LoggingContext, current_context
 from crystallize.experiment.generators import GeneratorWatch
-from crystallize.experiment.links import Link
-from crystallize.experiment.memo import TrialMemo
-from crystallize.experiment.memo_keys import StepKeys
-from crystallize.experiment.plugins import LoggingPlugin, SeedPlugin
+from crystallize.experiment.memo.keys import StepKeys
+from crystallize.experiment.memo.step_memo import TrialMemo
+from crystallize.experiment.objects.artifact import default_loader
+from crystallize.experiment.objects.constants import CONDITION_KEY, REPLICATE_KEY, SEED_USED_KEY
+from crystallize.experiment.objects.context import FrozenContext, LoggingContext, current_context
+from crystallize.experiment.objects.links import Link
+from crystallize.experiment.objects.plugins import LoggingPlugin, SeedPlugin
+from crystallize.experiment.objects.treatment import Treatment
 from crystallize.experiment.reads import Reads
-from crystallize.experiment.treatment import Treatment
-from crystallize.fingerprint.observe import unobserved
+from crystallize.fingerprint.reads.observe import unobserved
 from crystallize.plan.job import Outcome, Source
 from crystallize.plan.workspace import Workspace
 from crystallize.store.record import Output

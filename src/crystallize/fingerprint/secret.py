@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from crystallize.fingerprint.fields import fields_of
+from crystallize.fingerprint.values.fields import fields_of
 
 HIDDEN = "(hidden)"
 """What is shown in a secret's place."""

@@ -114,8 +114,7 @@ class History:
         """Adds a run and returns its number; numbers rise from 1 and are never given twice."""
         with self._database.transaction() as connection:
             cursor = connection.execute(
-                "INSERT INTO runs (started, targets, strategy, what, state, seconds)"
-                " VALUES (?, ?, ?, ?, 'running', 0)",
+                "INSERT INTO runs (started, targets, strategy, what, state, seconds) VALUES (?, ?, ?, ?, 'running', 0)",
                 (time.time(), json.dumps(list(targets)), strategy, what),
             )
         return int(cursor.lastrowid or 0)
@@ -138,9 +137,7 @@ class History:
                 "INSERT INTO run_groups VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [(run, *row) for row in groups],
             )
-            connection.execute(
-                "UPDATE runs SET state = ?, seconds = ? WHERE number = ?", (state, seconds, run)
-            )
+            connection.execute("UPDATE runs SET state = ?, seconds = ? WHERE number = ?", (state, seconds, run))
 
     def runs(self, group: str | None = None, limit: int = 20) -> list[RunRow]:
         """The last runs, newest first; of those that had a group of this name, when given."""

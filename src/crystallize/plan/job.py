@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from crystallize.fingerprint.manifest import Part, PartTable
-from crystallize.fingerprint.observations import Observation
+from crystallize.fingerprint.reads.observations import Observation
 from crystallize.plan.workspace import Workspace
 from crystallize.store.record import Output
 from crystallize.store.reuse import Exactly, Policy

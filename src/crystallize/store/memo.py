@@ -17,7 +17,7 @@ from zlib import crc32
 
 from crystallize.errors import StoreError
 from crystallize.fingerprint.digest import Digest, digest_of
-from crystallize.fingerprint.observations import Observation
+from crystallize.fingerprint.reads.observations import Observation
 from crystallize.store.blobs import Blobs
 from crystallize.store.codecs import pack, unpack
 from crystallize.store.database import Database

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from crystallize.fingerprint.digest import Digest, digest_of
-from crystallize.fingerprint.observations import Observation, Surveyor, told
+from crystallize.fingerprint.reads.observations import Observation, Surveyor, told
 from crystallize.store.codecs import pack, unpack
 from crystallize.store.database import Database
 from crystallize.store.record import NewRecord, Record

@@ -8,7 +8,7 @@ from typing import Any
 
 from crystallize.fingerprint.digest import Digest
 from crystallize.fingerprint.manifest import Manifest
-from crystallize.fingerprint.observations import Observation
+from crystallize.fingerprint.reads.observations import Observation
 
 
 @dataclass(frozen=True, slots=True)

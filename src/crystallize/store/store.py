@@ -18,7 +18,7 @@ from crystallize.errors import StoreError
 from crystallize.fingerprint.digest import Digest
 from crystallize.fingerprint.files import StatKey
 from crystallize.fingerprint.manifest import Part, Piece
-from crystallize.fingerprint.observations import Observation, Surveyor
+from crystallize.fingerprint.reads.observations import Observation, Surveyor
 from crystallize.store.blobs import Blobs, tell
 from crystallize.store.bucket import Bucket, FolderBucket
 from crystallize.store.database import Database

@@ -1,0 +1,62 @@
+"""Links: what an experiment reads of other experiments, found in its datasource. The edges of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from crystallize.experiment.objects.artifact import Artifact, GatheredArtifact
+from crystallize.experiment.objects.datasource import DataSource
+from crystallize.experiment.objects.inputs import ArtifactPath, ExperimentInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+READERS = (Artifact, GatheredArtifact, ArtifactPath, ExperimentInput)
+"""Datasources over other experiments: their counts of replicates are those of what they read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One artifact of another experiment that a datasource reads."""
+
+    port: str
+    """Alias in the datasource; unique in the experiment."""
+    source: DataSource
+    """The object whose `fetch` reads it; the trial finds the file under its identity."""
+    producer: Any
+    """The experiment that writes it; None when the artifact belongs to none."""
+    output: str
+    """File name."""
+    step: str | None
+    """Class name of the step that must have written it; None: whichever wrote it last."""
+    condition: str | None
+    """Always this condition of the producer; None: the reader's own, else the baseline."""
+    gather: bool
+    loader: Callable[[Path], Any] | None
+    """None: the reader gets the path itself."""
+
+
+def links_of(datasource: DataSource | None) -> list[Link]:
+    """The links of a datasource, in the order in which it reads them."""
+    return list(_walk("data", datasource))
+
+
+def _walk(port: str, source: Any) -> Iterator[Link]:
+    if isinstance(source, Artifact):
+        yield Link(port, source, source.producer, source.name, None, None, False, source.loader)
+    elif isinstance(source, GatheredArtifact):
+        artifact = source.artifact
+        yield Link(port, source, artifact.producer, artifact.name, None, None, True, artifact.loader)
+    elif isinstance(source, ArtifactPath):
+        yield Link(port, source, source.producer, source.name, source.step, source.condition, False, None)
+    elif isinstance(source, ExperimentInput):
+        for alias, inner in source.inputs.items():
+            yield from _walk(alias if port == "data" else f"{port}.{alias}", inner)
+    else:
+        for name, value in getattr(source, "__dict__", {}).items():
+            if isinstance(value, (Artifact, GatheredArtifact, ArtifactPath)):
+                yield from _walk(name if port == "data" else f"{port}.{name}", value)

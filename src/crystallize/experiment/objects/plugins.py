@@ -1,0 +1,223 @@
+"""Plugins: hooks around the parts of a run, and the settings for seeds, logging and artifacts.
+
+Knows nothing of how a run goes; the runner calls the hooks and reads the settings. One plugin object may
+serve several experiments.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crystallize.errors import DefinitionError, DefinitionTypeError
+from crystallize.experiment.objects.context import FrozenContext
+
+if TYPE_CHECKING:
+    from logging import Logger
+
+REPLICATE_STRIDE = 31337
+"""Between the seeds of two replicates."""
+
+
+class BasePlugin:
+    """Hooks that do nothing. Plugins are called in the order of the experiment's list.
+
+    `init_hook` is called when the experiment is made; `before_run` and `after_run` once per run in which at
+    least one trial runs; the others for every trial that runs, none for a trial that is reused.
+    """
+
+    affects_results: bool = True
+    """Whether results depend on the plugin, so that its code and fields count; False for one that only watches."""
+
+    def init_hook(self, experiment: Any) -> None:
+        """The experiment has been made."""
+
+    def before_run(self, experiment: Any) -> None:
+        """The first trial of a run is about to run."""
+
+    def before_replicate(self, experiment: Any, ctx: FrozenContext) -> None:
+        """A trial begins; its treatment is applied, its data not yet fetched."""
+
+    def before_step(self, experiment: Any, step: Any) -> None:
+        """A step of a trial is about to run."""
+
+    def after_step(self, experiment: Any, step: Any, data: Any, ctx: FrozenContext) -> None:
+        """A step of a trial has run and gave `data`."""
+
+    def after_run(self, experiment: Any, result: Any) -> None:
+        """The run is over and saved; not called when it was aborted."""
+
+    def run_experiment_loop(self, experiment: Any, replicate_fn: Callable[[int], Any]) -> Any:
+        """The results of all replicates, in order; `replicate_fn` runs one.
+
+        Not to be called here: a class that overrides it decides the order of an experiment's replicates.
+        """
+        return NotImplemented
+
+
+def overrides(plugin: BasePlugin, hook: str) -> bool:
+    """Whether the class of `plugin` has its own `hook`."""
+    return getattr(type(plugin), hook) is not getattr(BasePlugin, hook)
+
+
+class PluginHooks:
+    """Passes what happens inside a pipeline on to the plugins of one experiment."""
+
+    __slots__ = ("_experiment", "_plugins")
+
+    def __init__(self, experiment: Any) -> None:
+        self._experiment = experiment
+        self._plugins = experiment.plugins
+
+    def before_step(self, step: Any) -> None:
+        for plugin in self._plugins:
+            plugin.before_step(self._experiment, step)
+
+    def after_step(self, step: Any, data: Any, ctx: FrozenContext) -> None:
+        for plugin in self._plugins:
+            plugin.after_step(self._experiment, step, data, ctx)
+
+
+SeedFunction = Callable[[int], Any]
+
+
+def default_seed_function(seed: int, *, numpy: bool = False) -> None:
+    """Seed `random`, and numpy's global generator if numpy is imported already or `numpy` asks for it."""
+    import random
+    import sys
+
+    random.seed(seed)
+    if numpy or "numpy" in sys.modules:
+        from numpy.random import seed as seed_numpy
+
+        seed_numpy(seed % (2**32 - 1))
+
+
+@dataclass
+class SeedPlugin(BasePlugin):
+    """The seeds of an experiment. The same replicate has the same seed in every condition.
+
+    Parameters
+    ----------
+    seed : the base; None counts as 0, so that results are the same in every run.
+    auto_seed : give each replicate a seed of its own, else all get the base.
+    seed_fn : seeds the generators that steps draw from; else `default_seed_function`.
+    """
+
+    seed: int | None = None
+    auto_seed: bool = True
+    seed_fn: SeedFunction | None = None
+
+    def __post_init__(self) -> None:
+        if self.seed is None:
+            return
+        try:
+            self.seed = operator.index(self.seed)
+        except TypeError:
+            raise DefinitionTypeError(f"seed {self.seed!r} is no whole number", remedy="give it an int") from None
+
+    def seed_for(self, replicate: int, base: int | None = None) -> int:
+        """The seed of a replicate, counted from 0; `base` in place of the plugin's own."""
+        base = (self.seed or 0) if base is None else base
+        return (base + replicate * REPLICATE_STRIDE) % 2**32 if self.auto_seed else base
+
+    def plant(self, seed: int, *, numpy: bool = False) -> None:
+        """Seed the generators; `numpy` also where nothing has imported it yet."""
+        if self.seed_fn is None:
+            default_seed_function(seed, numpy=numpy)
+        else:
+            self.seed_fn(seed)
+
+
+@dataclass
+class LoggingPlugin(BasePlugin):
+    """Logs the begin and the end of a run to the logger ``crystallize``.
+
+    Parameters
+    ----------
+    verbose : log every step that finished, and every value that steps read from the context.
+    log_level : name of a level; an unknown one counts as INFO.
+    """
+
+    verbose: bool = False
+    log_level: str = "INFO"
+    _started: dict[int, float] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """id of an experiment → when its run began, in seconds; only while it runs."""
+
+    def logger(self) -> Logger:
+        """The logger, at the level asked for; with a handler of ours when it has none."""
+        import logging
+
+        logger = logging.getLogger("crystallize")
+        level = logging.getLevelName(self.log_level.upper())
+        logger.setLevel(level if isinstance(level, int) else logging.INFO)
+        if not logger.handlers:
+            logger.addHandler(logging.StreamHandler())
+        return logger
+
+    def before_run(self, experiment: Any) -> None:
+        import time
+
+        seeds = next((p for p in experiment.plugins if isinstance(p, SeedPlugin)), None)
+        self.logger().info(
+            "Experiment: %s | replicates: %s | treatments: %s | hypotheses: %s | seed: %s",
+            experiment.name or "(no name)",
+            experiment.replicates,
+            ", ".join(treatment.name for treatment in experiment.treatments or ()) or "none",
+            ", ".join(hypothesis.name for hypothesis in experiment.hypotheses or ()) or "none",
+            None if seeds is None else seeds.seed or 0,
+        )
+        self._started[id(experiment)] = time.perf_counter()
+
+    def after_step(self, experiment: Any, step: Any, data: Any, ctx: FrozenContext) -> None:
+        if self.verbose:
+            ctx.logger.info("finished step %s", type(step).__name__)
+
+    def after_run(self, experiment: Any, result: Any) -> None:
+        import time
+
+        now = time.perf_counter()
+        seconds = now - self._started.pop(id(experiment), now)
+        best = "; ".join(f"{h.name}: best {h.ranking.get('best')}" for h in result.metrics.hypotheses)
+        self.logger().info(
+            "Completed in %.1f s | %s | errors: %d", seconds, best or "no hypotheses", len(result.errors)
+        )
+
+
+@dataclass
+class ArtifactPlugin(BasePlugin):
+    """Where results and artifacts of an experiment are shown.
+
+    Parameters
+    ----------
+    root_dir : folder of all experiments; relative to the working directory.
+    versioned : show every run that executes something under a new version, else always under ``v0``.
+    artifact_retention : how many versions keep their artifacts; 0 or less: all.
+    big_file_threshold_mb : larger files are kept in the newest version only.
+    """
+
+    root_dir: str | Path = "data"
+    versioned: bool = False
+    artifact_retention: int = 3
+    big_file_threshold_mb: int = 10
+    version: int | None = field(init=False, compare=False)
+    """The version that the last run was shown under; None before."""
+
+    def kept_versions(self, setting: int) -> int:
+        """`artifact_retention`, or the project's `setting` where it was left at its default."""
+        return setting if self.artifact_retention == ArtifactPlugin.artifact_retention else self.artifact_retention
+
+    def big_megabytes(self, setting: int) -> int:
+        """`big_file_threshold_mb`, or the project's `setting` where it was left at its default."""
+        default = ArtifactPlugin.big_file_threshold_mb
+        return setting if self.big_file_threshold_mb == default else self.big_file_threshold_mb
+
+    def __post_init__(self) -> None:
+        self.version = None
+        if not isinstance(self.root_dir, (str, Path)):
+            raise DefinitionTypeError(f"root_dir {self.root_dir!r} is no path", remedy="give it a text or a Path")
+        if not str(self.root_dir):
+            raise DefinitionError("root_dir is empty", remedy="name a folder, or '.' for the working directory")

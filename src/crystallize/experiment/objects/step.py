@@ -1,0 +1,220 @@
+"""Pipeline steps: one operation on the data of a trial, as a class or as a decorated function.
+
+Knows nothing of pipelines and runs. A step made of a function takes its parameters from what it was given,
+then from the context (so a treatment can set them), then from the defaults.
+"""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+from crystallize.errors import DefinitionTypeError
+from crystallize.experiment.objects.context import FrozenContext
+from crystallize.experiment.objects.factory import Declared, Factory, made_class, make, source_of
+from crystallize.experiment.objects.injection import Injection
+
+
+class PipelineStep(ABC):
+    """One operation of a pipeline.
+
+    A result that is a tuple of two whose second is a mapping counts as (data, metrics), also when both are
+    dicts; anything else is the data for the next step.
+    """
+
+    cacheable: bool = False
+    """Whether the step's own result may be kept and reused between trials."""
+    reads: Sequence[str | Path] = ()
+    """Files, folders and globs that the step reads: their contents count."""
+    version: str | None = None
+    """Changed by the user when earlier results shall not be reused."""
+    depends_on: Sequence[object] = ()
+    """Further values and definitions that count."""
+    volatile: bool = False
+    """Outside state is read: earlier results are never reused."""
+
+    @abstractmethod
+    def __call__(self, data: Any, ctx: FrozenContext) -> Any:
+        """The data for the next step; may be a coroutine function."""
+
+    @property
+    @abstractmethod
+    def params(self) -> dict[str, Any]:
+        """The parameters that tell this step from another of its class."""
+
+    def setup(self, ctx: FrozenContext) -> None:  # noqa: B027
+        """Called before the trials of a run; keys added to `ctx` reach every trial."""
+
+    def teardown(self, ctx: FrozenContext) -> None:  # noqa: B027
+        """Called after the trials of a run, also when one of them or `setup` failed."""
+
+    @property
+    def step_hash(self) -> str:
+        """SHA-256, hexadecimal, over the class name, the parameters and the source of `__call__`."""
+        return _hash(type(self).__name__, self.params, _call_text(type(self)))
+
+
+class FunctionStep(PipelineStep):
+    """A step made of a function and its parameters.
+
+    Attributes
+    ----------
+    explicit_params : the parameters that were given; all others are filled when the step is called.
+    """
+
+    factory: StepFactory
+
+    def __init__(self, explicit: Mapping[str, Any]) -> None:
+        self.explicit_params = dict(explicit)
+        self.cacheable = self.factory.cacheable
+
+    def __call__(self, data: Any, ctx: FrozenContext) -> Any:
+        factory = self.factory
+        return factory.definition(data, **factory.injection.arguments(self.explicit_params, ctx))
+
+    async def __acall__(self, data: Any, ctx: FrozenContext) -> Any:
+        """The result, awaited when the function is a coroutine function."""
+        result = self(data, ctx)
+        return await result if hasattr(type(result), "__await__") else result
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters that were given."""
+        return dict(self.explicit_params)
+
+    @property
+    def definition(self) -> Callable[..., Any]:
+        """The function as the user wrote it."""
+        return self.factory.definition
+
+    @property
+    def __orig_source__(self) -> str:
+        return self.factory.__orig_source__
+
+    @property
+    def __orig_lineno__(self) -> int:
+        return self.factory.__orig_lineno__
+
+    @functools.cached_property
+    def step_hash(self) -> str:
+        """SHA-256, hexadecimal, over the class name, the parameters and the source of the function."""
+        return _hash(type(self).__name__, self.explicit_params, _text(self.definition))
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in self.explicit_params.items())
+        return f"{type(self).__name__}({given})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return make, (self.factory, self.explicit_params), self.__dict__
+
+
+class StepFactory(Factory):
+    """A decorated function; called with parameters it gives a `PipelineStep`."""
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        declared: Declared = Declared(),  # noqa: B008
+        cacheable: bool = False,
+    ) -> None:
+        super().__init__(fn, declared)
+        self.cacheable = cacheable
+        self.injection = Injection(fn, leading=1)
+        _check_takes_data(fn, self.injection)
+        self.made = made_class(FunctionStep, self, "Step")
+
+    def __call__(self, **overrides: Any) -> FunctionStep:
+        """A step with these parameters. Raises TypeError for an unknown one.
+
+        A parameter without a default may be left to the context; it is missed when the step runs.
+        """
+        self.injection.parameters.check_known(overrides)
+        step: FunctionStep = self.made(overrides)
+        return step
+
+    def _settings(self) -> dict[str, Any]:
+        return {**super()._settings(), "cacheable": self.cacheable}
+
+
+@overload
+def pipeline_step(fn: Callable[..., Any], /) -> StepFactory: ...
+
+
+@overload
+def pipeline_step(
+    *,
+    cacheable: bool = False,
+    reads: str | Path | Iterable[str | Path] = (),
+    version: str | None = None,
+    depends_on: Iterable[object] = (),
+    volatile: bool = False,
+) -> Callable[[Callable[..., Any]], StepFactory]: ...
+
+
+def pipeline_step(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    cacheable: bool = False,
+    reads: str | Path | Iterable[str | Path] = (),
+    version: str | None = None,
+    depends_on: Iterable[object] = (),
+    volatile: bool = False,
+) -> StepFactory | Callable[[Callable[..., Any]], StepFactory]:
+    """Turn ``fn(data, [ctx,] *, params...)`` into a factory of steps; with or without parentheses.
+
+    Parameters
+    ----------
+    cacheable, reads, version, depends_on, volatile : as the attributes of `PipelineStep`.
+    """
+    if fn is not None:
+        return StepFactory(fn)
+    declared = Declared.of(reads, version, depends_on, volatile)
+    return lambda fn: StepFactory(fn, declared, cacheable)
+
+
+def _check_takes_data(fn: Callable[..., Any], injection: Injection) -> None:
+    if not injection.positional and not injection.parameters.takes_any_position:
+        raise DefinitionTypeError(
+            "a step takes the data by position, this one has no place for it",
+            key=injection.owner,
+            remedy=f"write def {injection.owner}(data, ...)",
+        )
+    if injection.positional and injection.positional[0] == injection.ctx_name:
+        raise DefinitionTypeError(
+            "the first parameter of a step takes the data, not the context",
+            key=injection.owner,
+            remedy=f"write def {injection.owner}(data, {injection.ctx_name}, ...)",
+        )
+
+
+def _hash(name: str, params: Mapping[str, Any], text: str) -> str:
+    import hashlib
+    import json
+
+    shown = json.dumps(params, sort_keys=True, default=repr)
+    return hashlib.sha256("\0".join((name, shown, text)).encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=1024)
+def _call_text(kind: type) -> str:
+    return _text(kind.__call__)
+
+
+def _text(definition: Callable[..., Any]) -> str:
+    """The source of a definition, or what its bytecode is made of when it has none."""
+    source, _ = source_of(definition)
+    code = getattr(definition, "__code__", None)
+    if source or code is None:
+        return source
+    return repr(
+        (
+            code.co_code,
+            code.co_names,
+            code.co_varnames,
+            [c for c in code.co_consts if not hasattr(c, "co_code")],
+        )
+    )

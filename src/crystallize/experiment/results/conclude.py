@@ -1,0 +1,296 @@
+"""Concluding: what became of one experiment's trials → its view, its `Result`, its hypotheses, the `after_run` hooks.
+
+Results are saved before anything of the user's is called again, so a failing verifier or hook loses nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from crystallize.errors import in_words
+from crystallize.experiment.compile import Asked, Node
+from crystallize.experiment.folders.user_code import user_traceback
+from crystallize.experiment.objects.hypothesis import Hypothesis
+from crystallize.experiment.results.collect import Collected
+from crystallize.experiment.results.result import ExperimentMetrics, HypothesisResult, Result, TreatmentMetrics
+from crystallize.plan import events
+from crystallize.session import Session
+from crystallize.store.compare import DIFFERS
+from crystallize.store.store import Store
+
+logger = logging.getLogger("crystallize")
+
+
+class Conclusion:
+    """Follows one experiment through a run and ends with its `result`."""
+
+    def __init__(self, node: Node, session: Session, asked: Asked, hypotheses: Sequence[Hypothesis] | None) -> None:
+        assert node.view is not None and node.collected is not None
+        self._node = node
+        self._view = node.view
+        self._collected: Collected = node.collected
+        self._store = session.store(node.root)
+        self._asked = asked
+        self._began = False
+        self._hypotheses = node.experiment.hypotheses if hypotheses is None else hypotheses
+        self.result = Result(ExperimentMetrics(TreatmentMetrics({}), {}, []))
+
+    def note(self, event: events.Event) -> None:
+        """Follows one event about a trial of the experiment."""
+        if isinstance(event, events.JobStarted):
+            self._began = True
+            self._view.start(event.job.task.condition)
+        self._collected.keep(event)
+        if isinstance(event, events.JobDone):
+            self._view.place(event.job.task, event.record)
+        elif isinstance(event, events.JobFailed):
+            self._log_failure(event.job.label, event.error)
+
+    def settle(self, error: BaseException | None) -> BaseException | None:
+        """Brings the view up to date, makes the result, and calls the plugins' `after_run`.
+
+        `error` is what setting up or tearing down raised. Returns it, else the first thing that `after_run` raised.
+        """
+        self._view.settle(self._collected)
+        self._node.experiment.artifacts.version = self._view.version
+        self.result = self._make_result()
+        if error is not None:
+            self.result.errors.setdefault("setup", _with_traceback(error))
+        self._verify()
+        for plugin in self._node.experiment.plugins if self._began else ():
+            try:
+                plugin.after_run(self._node.experiment, self.result)
+            except Exception as raised:
+                self.result.errors.setdefault("after_run", _with_traceback(raised))
+                error = error or raised
+        return error
+
+    def break_off(self) -> None:
+        """Makes the result of an experiment whose trials the user stopped before all were done."""
+        if not self.result.name:
+            self.settle(None)
+
+    def _make_result(self) -> Result:
+        collected = self._collected
+        treatments = {
+            condition: TreatmentMetrics(collected.metrics(condition))
+            for condition in collected.conditions
+            if condition != "baseline"
+        }
+        errors = {
+            f"{condition}_rep_{replicate}": _with_traceback(end.error)
+            for (condition, replicate), end in collected.ends.items()
+            if end.error is not None
+        }
+        result = Result(
+            ExperimentMetrics(TreatmentMetrics(collected.metrics("baseline")), treatments, []),
+            artifacts=self._artifacts(),
+            errors=errors,
+            provenance=self._provenance(),
+        )
+        result.name = self._node.experiment.label
+        result.pinned = None if self._node.pinned is None else self._node.pinned.run
+        result.notices.extend(self._notices())
+        for condition in collected.conditions:
+            ends = [end for _, end in collected.of(condition)]
+            result.reused[condition] = sum(1 for end in ends if end.reused)
+            result.ran[condition] = sum(1 for end in ends if not end.reused and not end.blocked)
+            result.memo_hits += sum(
+                end.record.facts.get("memo_hits", 0) for end in ends if end.record and not end.reused
+            )
+        result.reasons = {
+            f"{condition}_rep_{replicate}": end.why for (condition, replicate), end in collected.ends.items() if end.why
+        }
+        return result
+
+    def _artifacts(self) -> dict[str, dict[str, Path]]:
+        """File name → condition → path of the first replicate's file."""
+        paths: dict[str, dict[str, Path]] = {}
+        for condition in self._collected.conditions:
+            for replicate, end in self._collected.of(condition):
+                for output in end.record.outputs if end.record is not None else ():
+                    found = paths.setdefault(output.name, {})
+                    if condition not in found:
+                        folder = self._view.path / f"replicate_{replicate}" / condition
+                        found[condition] = folder / output.step / output.name
+        return paths
+
+    def _provenance(self) -> dict[str, Any]:
+        experiment, collected = self._node.experiment, self._collected
+        seeds: dict[str, list[int | None]] = {}
+        numbers: dict[str, dict[int, int]] = {}
+        for condition in collected.conditions:
+            for replicate, end in collected.of(condition):
+                if end.record is not None:
+                    seeds.setdefault(condition, []).append(end.record.facts.get("seed"))
+                    numbers.setdefault(condition, {})[replicate] = end.record.number
+        return {
+            "pipeline_signature": experiment.pipeline.signature(),
+            "replicates": collected.replicates,
+            "seeds": seeds,
+            "reused_from": {
+                condition: {r: end.record.run for r, end in collected.of(condition) if end.reused and end.record}
+                for condition in collected.conditions
+            },
+            "ctx_changes": ContextChanges(self._store.root, self._store.folder, numbers),
+        }
+
+    def _verify(self) -> None:
+        """Design 5.9: a failing verifier is reported and costs nothing; pairs without a baseline are named."""
+        metrics = self.result.metrics
+        for hypothesis in self._hypotheses:
+            outcomes: dict[str, Any] = {}
+            for name, treatment in metrics.treatments.items():
+                try:
+                    outcomes[name] = hypothesis.verify(metrics.baseline.metrics, treatment.metrics)
+                except Exception as error:
+                    self.result.errors[f"hypothesis_{hypothesis.name}_{name}"] = _with_traceback(error)
+                    logger.error("%s: hypothesis '%s' on '%s': %s", self.result.name, hypothesis.name, name, error)
+            try:
+                ranking = hypothesis.rank_treatments(outcomes)
+            except Exception as error:
+                self.result.errors[f"hypothesis_{hypothesis.name}_ranking"] = _with_traceback(error)
+                ranking = {"best": None, "ranked": []}
+            metrics.hypotheses.append(HypothesisResult(hypothesis.name, outcomes, ranking))
+
+    def _notices(self) -> list[str]:
+        notices = list(self._node.experiment.notices)
+        notices += [f"{path} was changed or removed by hand and is restored" for path in self._view.restored]
+        notices += self._pinned()
+        notices += self._of_others()
+        notices += self._two_outcomes()
+        notices += self._not_reusable()
+        notices += self._not_kept()
+        notices += self._unwritten()
+        notices += self._unread()
+        notices += self._same_seeds()
+        if self._hypotheses:
+            for condition in self._collected.conditions:
+                lacking = [
+                    str(replicate)
+                    for replicate, end in self._collected.of(condition)
+                    if condition != "baseline" and end.record is not None and self._baseline_failed(replicate)
+                ]
+                if lacking:
+                    notices.append(f"{condition}: replicates {', '.join(lacking)} have no baseline to compare with")
+        return notices
+
+    def _pinned(self) -> list[str]:
+        experiment, pinned = self._node.experiment, self._node.pinned
+        return [] if pinned is None else pinned.notices(self._asked.replicates or experiment.replicates)
+
+    def _of_others(self) -> Iterator[str]:
+        """Records of another experiment that served here: the same code and inputs under another name."""
+        found: dict[str, list[str]] = {}
+        for end in self._collected.ends.values():
+            if end.reused and end.record is not None:
+                found.setdefault(end.record.label.split("/", 1)[0], []).append(end.record.label)
+        for owner, labels in found.items():
+            if owner != self._node.experiment.label:
+                more = f" and {len(labels) - 1} others of '{owner}'" if len(labels) > 1 else ""
+                yield f"reuses the record of {labels[0]}{more}: nothing that counts differs"
+
+    def _two_outcomes(self) -> Iterator[str]:
+        """Trials whose fingerprint has ever yielded two different outcomes; the first of them in words."""
+        records = [end.record for end in self._collected.ends.values() if end.record is not None]
+        differing = [record for record in records if DIFFERS in record.facts]
+        if differing:
+            more = f" ({len(differing) - 1} other trials likewise)" if len(differing) > 1 else ""
+            yield f"{differing[0].label}: {differing[0].facts[DIFFERS]}{more}; crystallize audit names the step"
+
+    def _baseline_failed(self, replicate: int) -> bool:
+        end = self._collected.ends.get(("baseline", replicate))
+        return end is None or end.record is None
+
+    def _not_reusable(self) -> Iterator[str]:
+        """Why trials that succeeded will run again, each reason once."""
+        by_note: dict[str, list[str]] = {}
+        for (condition, replicate), end in self._collected.ends.items():
+            if end.note is not None:
+                by_note.setdefault(end.note, []).append(f"{condition}/{replicate}")
+        for note, trials in by_note.items():
+            yield f"{', '.join(trials[:3])}{' and others' if len(trials) > 3 else ''}: {note}"
+
+    def _not_kept(self) -> list[str]:
+        """Why steps that are cacheable were not kept in trials that ran, each reason once."""
+        records = [end.record for end in self._collected.ends.values() if end.record is not None and not end.reused]
+        return list(dict.fromkeys(note for record in records for note in record.facts.get("memo_notes", ())))
+
+    def _unwritten(self) -> Iterator[str]:
+        """Declared outputs that trials did not write."""
+        declared = {artifact.name for artifact in self._node.experiment.outputs.values()}
+        written = [
+            {output.name for output in end.record.outputs}
+            for end in self._collected.ends.values()
+            if end.record is not None
+        ]
+        for name in sorted(declared):
+            lacking = sum(1 for names in written if name not in names)
+            if lacking:
+                yield f"output '{name}' is declared, and {lacking} of {len(written)} trials did not write it"
+
+    def _unread(self) -> Iterator[str]:
+        """Design 5.5: a treatment must not look like "no effect" because of a misspelt key."""
+        for condition in self._collected.conditions:
+            facts = [end.record.facts for _, end in self._collected.of(condition) if end.record is not None]
+            if not facts or not all("unread" in each for each in facts):
+                continue
+            for key in sorted(set.intersection(*(set(each["unread"]) for each in facts))):
+                near = get_close_matches(key, {name for each in facts for name in each["asked"]}, n=1)
+                nearest = f"; nearest: {near[0]}" if near else ""
+                yield f"{condition} sets {key}, which nothing reads{nearest}"
+
+    def _same_seeds(self) -> Iterator[str]:
+        """Replicates that share seed, code and data count as one sample, however many there are."""
+        by_seed: dict[Any, set[int]] = {}
+        for (_, replicate), end in self._collected.ends.items():
+            if end.record is not None:
+                by_seed.setdefault(end.record.facts.get("seed"), set()).add(replicate)
+        for seed, replicates in by_seed.items():
+            if seed is not None and len(replicates) > 1 and not self._node.paired:
+                listed = ", ".join(map(str, sorted(replicates)[:5])) + (", …" if len(replicates) > 5 else "")
+                yield (
+                    f"replicates {listed} share the seed {seed} and their code: they are no independent samples; "
+                    "leave auto_seed of SeedPlugin on"
+                )
+
+    def _log_failure(self, label: str, error: BaseException) -> None:
+        logger.error("%s failed: %s", label, in_words(error).partition("\n")[0])
+
+
+class ContextChanges(Mapping[str, dict[int, Any]]):
+    """Condition → replicate → provenance records of its steps; read from the store when first asked for."""
+
+    def __init__(self, root: Path, folder: Path, numbers: Mapping[str, Mapping[int, int]]) -> None:
+        self._root, self._folder, self._numbers = root, folder, numbers
+        self._loaded: dict[str, dict[int, Any]] = {}
+
+    def __getitem__(self, condition: str) -> dict[int, Any]:
+        if condition not in self._loaded:
+            store = Store.open(self._root, folder=self._folder, write=False)
+            try:
+                self._loaded[condition] = {
+                    replicate: store.provenance_of(number) for replicate, number in self._numbers[condition].items()
+                }
+            finally:
+                store.close()
+        return self._loaded[condition]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+
+def _with_traceback(error: BaseException) -> BaseException:
+    """The exception with the text of its traceback beside it, as `traceback_str`."""
+    if not hasattr(error, "traceback_str"):
+        with suppress(AttributeError):  # an exception with slots cannot carry it
+            error.traceback_str = user_traceback(error)  # type: ignore[attr-defined]
+    return error

@@ -1,0 +1,60 @@
+"""Reads the metrics of earlier runs from the folders of an experiment. Knows nothing of stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from crystallize.experiment.objects.constants import BASELINE_CONDITION
+
+Metrics = dict[str, Any]
+"""Metric → its values, as `results.json` has them."""
+
+
+def load_metrics(exp_dir: Path | str, version: int | None = None) -> tuple[int, Metrics, dict[str, Metrics]]:
+    """The version, the baseline's metrics and each treatment's; of the newest version by default.
+
+    ``(-1, {}, {})`` when there is none.
+    """
+    folder = Path(exp_dir)
+    known = _versions(folder)
+    if not known:
+        return -1, {}, {}
+    chosen = known[-1] if version is None else version
+    saved = _saved(folder / f"v{chosen}")
+    return chosen, saved.pop(BASELINE_CONDITION, {}), saved
+
+
+def load_all_metrics(
+    exp_dir: Path | str, version: int | None = None
+) -> tuple[int, Metrics, dict[str, tuple[int, Metrics]]]:
+    """As `load_metrics`, with the newest metrics of every treatment that any version up to `version` has.
+
+    The treatments are name → (the version they are from, metrics).
+    """
+    chosen, baseline, _ = load_metrics(exp_dir, version)
+    folder = Path(exp_dir)
+    newest: dict[str, tuple[int, Metrics]] = {}
+    for number in _versions(folder):
+        if number <= chosen:
+            newest.update({name: (number, metrics) for name, metrics in _saved(folder / f"v{number}").items()})
+    newest.pop(BASELINE_CONDITION, None)
+    return chosen, baseline, dict(sorted(newest.items()))
+
+
+def _versions(folder: Path) -> list[int]:
+    """The numbers of the version folders, ascending."""
+    if not folder.is_dir():
+        return []
+    names = [path.name for path in folder.iterdir() if path.is_dir()]
+    return sorted(int(name[1:]) for name in names if name[:1] == "v" and name[1:].isdecimal())
+
+
+def _saved(version: Path) -> dict[str, Metrics]:
+    """Condition → metrics, sorted by name."""
+    import json
+
+    return {
+        path.parent.name: json.loads(path.read_text(encoding="utf-8")).get("metrics", {})
+        for path in sorted(version.glob("*/results.json"))
+    }

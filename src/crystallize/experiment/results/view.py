@@ -1,0 +1,229 @@
+"""The view of an experiment: its files under `<root>/<name>/vN/`, written from records, never read to decide.
+
+The order of design 5.4: row *open* (committed) → marker removed → trials → files → marker → row *complete*. Only a row
+that says *complete* while its marker is gone is a wish of the user. Rows are what we know we wrote; a file without a
+row is never trusted, and never deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Literal
+
+from crystallize.experiment.results.collect import Collected
+from crystallize.experiment.results.retention import prune
+from crystallize.experiment.results.view_files import discard, newest_version, versions_of, view_folder, write_file
+from crystallize.experiment.results.view_rows import ViewRows
+from crystallize.experiment.trial import Trial
+from crystallize.fingerprint.digest import digest_bytes, digest_of
+from crystallize.fingerprint.files import has_contents
+from crystallize.store.codecs import plain
+from crystallize.store.record import Output, Record
+from crystallize.store.reuse import After
+from crystallize.store.views import View, ViewFile
+
+MARKER = ".crystallize_complete"
+FOLDER_ROW = ""
+"""Condition of the row that holds the files of the version folder itself."""
+
+
+class ExperimentView:
+    """The view of one experiment during one run.
+
+    Parameters
+    ----------
+    name : folder name of the experiment below the store's root.
+    about : what `metadata.json` holds beside the replicate count.
+    versioned : each run that executes something writes a new version folder.
+    keep_versions, big_bytes : what older versions keep, as in `retention.prune`.
+    conditions, replicates : what the definition has; the view of anything else disappears, while what a run merely
+        leaves out stays.
+    """
+
+    def __init__(
+        self,
+        shared: ViewRows,
+        name: str,
+        *,
+        about: dict[str, object],
+        versioned: bool,
+        keep_versions: int = 0,
+        big_bytes: int = 0,
+        conditions: Iterable[str],
+        replicates: int,
+    ) -> None:
+        self._shared = shared
+        self._store = shared.store
+        self._name = name
+        self._about = about
+        self._versioned = versioned
+        self._keep, self._big_bytes = keep_versions, big_bytes
+        self._conditions = frozenset(conditions)
+        self._replicates = replicates
+        self.version = newest_version(shared.store.root / name) if versioned else 0
+        """The number of the version folder."""
+        self._set_paths()
+        self._rows = dict(shared.of(self.folder))
+        self._opened: set[str] = set()
+        self._laid: dict[str, dict[str, ViewFile]] = {}
+        self._restored: list[str] = []
+
+    def _set_paths(self) -> None:
+        self.folder = view_folder(self._name, self.version)
+        """The version folder, relative to the root."""
+        self.path = self._store.root / self.folder
+        """The version folder."""
+
+    @property
+    def restored(self) -> list[str]:
+        """Files that were changed or removed by hand and put back by this run, relative to the root."""
+        return self._restored
+
+    def wish(self, condition: str) -> After | None:
+        """The policy that a removed completion marker asks for; None when nothing was removed."""
+        row = self._rows.get(condition)
+        if row is None:
+            return None
+        if os.path.exists(self._marker(condition)):  # noqa: PTH110  (once per condition of every run)
+            return None
+        if row.after is not None:
+            return After(row.after, "completion marker removed")
+        if row.state == "complete":
+            return After(self._store.latest_number(), "completion marker removed")
+        return None
+
+    def start(self, condition: str) -> None:
+        """Takes the condition's marker down before its first trial runs; harmless when called again."""
+        if condition in self._opened:
+            return
+        if self._versioned and not self._opened and self.path.exists():
+            self.version += 1
+            self._set_paths()
+            self._rows = {}
+        wish = self.wish(condition)
+        row = self._rows.get(condition)
+        if row is not None:
+            after = wish.number if wish else None
+            self._put(replace(row, state="open", after=after), now=True)
+        self._opened.add(condition)
+        self._take_down(condition)
+
+    def place(self, task: Trial, record: Record) -> None:
+        """Puts a trial's artifacts where people look for them."""
+        laid = self._laid.setdefault(task.condition, {})
+        row = self._rows.get(task.condition)
+        known = {file.path: file for file in row.files} if row is not None else {}
+        for output in record.outputs:
+            path = f"{self.folder}/replicate_{task.replicate}/{task.condition}/{output.step}/{output.name}"
+            file = laid.get(path)
+            if file is not None and file.digest == output.digest:
+                continue
+            file = known.get(path)
+            if file is not None and file.digest == output.digest and self._store.views.intact(file):
+                laid[path] = file
+                continue
+            if file is not None and file.digest == output.digest:
+                self._restored.append(path)
+            elif has_contents(self._store.root / path, output.digest):  # another run put it there just now
+                laid[path] = self._store.views.describe(self._store.root / path, output.digest)
+                continue
+            laid[path] = self._lay(output, path)
+
+    def settle(self, collected: Collected) -> None:
+        """Brings results, markers and rows in line with what the run's trials have come to."""
+        for gone in self._rows.keys() - self._conditions - {FOLDER_ROW}:
+            self._remove(gone)
+        for condition in collected.conditions:
+            self._settle(condition, collected)
+        self._write_folder_files(collected)
+        if self._versioned and self._opened:
+            self._shared.flush()
+            versions = list(versions_of(self._store.root / self._name))
+            prune(self._store, self._name, versions, keep=self._keep, big_bytes=self._big_bytes)
+
+    def _settle(self, condition: str, collected: Collected) -> None:
+        records = [end.record for _, end in collected.of(condition) if end.record is not None]
+        if not records and condition != "baseline":
+            return
+        key = digest_of("view/1", *(record.number.to_bytes(8, "little") for record in records))
+        complete = collected.is_complete(condition)
+        row = self._rows.get(condition)
+        if row is not None and row.state == "complete" and row.key == key and complete and self._is_whole(row):
+            return
+        if row is not None and row.state == "complete":
+            self._put(replace(row, state="open"), now=True)
+            self._take_down(condition)
+        for replicate, end in collected.of(condition):
+            if end.record is not None:
+                self.place(Trial(condition, replicate, None), end.record)
+        files = dict(self._laid.get(condition, {}))
+        results = f"{self.folder}/{condition}/results.json"
+        metrics = {name: [plain(value) for value in values] for name, values in collected.metrics(condition).items()}
+        files[results] = write_file(self._store.root, results, json.dumps({"metrics": metrics}).encode())
+        if row is not None:
+            left_out = tuple(
+                f"{self.folder}/replicate_{number}/" for number in range(collected.replicates, self._replicates)
+            )
+            files |= {file.path: file for file in row.files if file.path.startswith(left_out)}
+            discard(self._store, self.path, [file for file in row.files if file.path not in files])
+        if complete:
+            marker = f"{self.folder}/{condition}/{MARKER}"
+            files[marker] = write_file(self._store.root, marker, b"")
+        state: Literal["open", "complete"] = "complete" if complete else "open"
+        after = row.after if row is not None and not complete else None
+        self._put(View(self.folder, condition, state, key, after, tuple(files.values())))
+
+    def _write_folder_files(self, collected: Collected) -> None:
+        """`metadata.json` and `_manifest.json`, when they differ from what we wrote last."""
+        steps: dict[str, str] = {}
+        for end in collected.ends.values():
+            if end.record is not None:
+                steps.update((output.name, output.step) for output in end.record.outputs)
+        metadata = json.dumps({"replicates": collected.replicates, **self._about}).encode()
+        contents = {
+            "metadata.json": metadata,
+            "_manifest.json": json.dumps(dict(sorted(steps.items()))).encode(),
+        }
+        row = self._rows.get(FOLDER_ROW)
+        known = {file.path: file for file in row.files} if row is not None else {}
+        files = []
+        for name, data in contents.items():
+            path = f"{self.folder}/{name}"
+            file = known.get(path)
+            if file is None or file.digest != digest_bytes(data) or not self._store.views.intact(file):
+                file = write_file(self._store.root, path, data)
+            files.append(file)
+        if row is None or tuple(files) != row.files:
+            self._put(View(self.folder, FOLDER_ROW, "complete", None, None, tuple(files)))
+
+    def _is_whole(self, row: View) -> bool:
+        return all(self._store.views.intact(file) for file in row.files)
+
+    def _remove(self, condition: str) -> None:
+        discard(self._store, self.path, self._rows[condition].files)
+        self._shared.remove(self.folder, condition)
+        del self._rows[condition]
+
+    def _lay(self, output: Output, path: str) -> ViewFile:
+        stat = self._store.lay(output, self._store.root / path, verify=False)
+        file = ViewFile(path, output.digest, output.size_bytes, stat.st_mtime_ns, output.is_tree)
+        self._store.views.note(file)
+        return file
+
+    def _put(self, view: View, *, now: bool = False) -> None:
+        self._rows[view.condition] = view
+        if now:
+            self._shared.put_now(view)
+        else:
+            self._shared.put_later(view)
+
+    def _marker(self, condition: str) -> str:
+        return f"{self.path}/{condition}/{MARKER}"
+
+    def _take_down(self, condition: str) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._marker(condition))  # noqa: PTH108  (once per condition that runs)

@@ -1,0 +1,332 @@
+"""What running code reads: files, listings, globs and unpickled definitions, each as it looked at that moment.
+
+One audit hook tells of every read in the process; a context variable says whom to charge. Knows nothing of trials,
+stores and digests of contents: `observations.py` turns what was seen into what a record keeps. Watching what a job
+reads in place of asking for declarations is after tup and rattle.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import FrameType
+from typing import Any
+
+from crystallize.fingerprint.origin import is_installed_file
+from crystallize.fingerprint.reads.looks import Key, Look, full_pattern, is_plain, look_at, path_of
+
+Seen = dict[Key, Look]
+"""What was read → how it looked."""
+
+READS = "__crystallize_reads__"
+"""In the namespace of a project module: what was read while it was imported, or is kept there between calls."""
+
+_SKIPPED = ("/proc/", "/sys/")
+_CODE_SUFFIXES = (".py", ".pyc", ".pth", ".so", ".pyd")
+_WRITES = os.O_WRONLY | os.O_RDWR
+_ANEW = os.O_TRUNC | os.O_EXCL
+
+
+class Observer:
+    """What one trial reads while `observing` it. Threads may share it.
+
+    Parameters
+    ----------
+    keepers : asked once, at the first read: where the trial's reads count for later trials as well.
+    """
+
+    def __init__(self, keepers: Callable[[], Iterable[Seen]] = tuple) -> None:
+        self.seen: Seen = {}
+        self.mixed: set[str] = set()
+        """Files that were both read and written."""
+        self.starts_processes = False
+        self._written: dict[str, bool] = {}
+        """Path → whether all that is in it was written here."""
+        self._keepers = keepers
+        self._kept: list[Seen] | None = None
+        self._shared: list[Seen] = []
+
+    def read(self, key: Key, look: Look) -> None:
+        """Notes a read, unless all that is in the file was written here."""
+        anew = self._written.get(key[1]) if key[0] == "file" else None
+        if anew:
+            return
+        if anew is False:
+            self.mixed.add(key[1])
+        self.seen.setdefault(key, look)
+        if self._kept is None:
+            self._kept = list(self._keepers())
+        for kept in self._kept + self._shared:
+            kept.setdefault(key, look)
+
+    def write(self, path: str, *, anew: bool) -> None:
+        """Notes a file opened for writing; `anew`: what was in it before is gone."""
+        if ("file", path) in self.seen:
+            self.mixed.add(path)
+        else:
+            self._written.setdefault(path, anew)
+
+    def move(self, old: str, new: str) -> None:
+        """Notes that the file at `old` takes the place of `new`, as those do who write aside first."""
+        if old in self._written:
+            self.write(new, anew=self._written.pop(old))
+
+    def wrote(self, path: str) -> bool:
+        """Whether the file was opened for writing."""
+        return path in self._written or path in self.mixed
+
+    def share(self, seen: Seen) -> None:
+        """Lets what was read for `seen` count here, and what is read here from now on count there."""
+        if all(seen is not shared for shared in self._shared):
+            self._shared.append(seen)
+
+    def all_seen(self, more: Iterable[Seen] = ()) -> Seen:
+        """What was read here, with what is shared and `more`, which were read before."""
+        found = dict(self.seen)
+        for seen in (*self._shared, *more):
+            found.update(seen)
+        return found
+
+
+class PartObserver(Observer):
+    """What a part of a trial reads; `whole`, who observes the trial, is told of everything as well."""
+
+    def __init__(self, whole: Observer) -> None:
+        super().__init__()
+        self._whole = whole
+
+    def read(self, key: Key, look: Look) -> None:
+        super().read(key, look)
+        self._whole.read(key, look)
+
+    def write(self, path: str, *, anew: bool) -> None:
+        super().write(path, anew=anew)
+        self._whole.write(path, anew=anew)
+
+    def share(self, seen: Seen) -> None:
+        super().share(seen)
+        self._whole.share(seen)
+
+    def end(self) -> None:
+        """The part is over."""
+        self._whole.starts_processes |= self.starts_processes
+
+    def written(self) -> list[str]:
+        """Absolute paths of the files that were opened for writing."""
+        return [*self._written, *(path for path in self.mixed if path not in self._written)]
+
+
+_NOBODY = Observer()
+_charged: ContextVar[Observer | None] = ContextVar("crystallize_observer", default=None)
+_running: set[Observer] = set()
+_kept: dict[int, tuple[Callable[[], object], Seen]] = {}
+_installed: list[bool] = []
+
+
+@contextmanager
+def observing(observer: Observer) -> Iterator[None]:
+    """Charges `observer` with what this context reads, and with the reads of threads that belong to nobody."""
+    install()
+    token = _charged.set(observer)
+    _running.add(observer)
+    try:
+        yield
+    finally:
+        _running.discard(observer)
+        _charged.reset(token)
+
+
+@contextmanager
+def unobserved() -> Iterator[None]:
+    """Charges nobody: for what crystallize reads itself."""
+    token = _charged.set(_NOBODY)
+    try:
+        yield
+    finally:
+        _charged.reset(token)
+
+
+def readers() -> Sequence[Observer]:
+    """Who is charged here: the context's own trial, else every one that runs in the process."""
+    charged = _charged.get()
+    if charged is _NOBODY:
+        return ()
+    # A thread of a pool may still carry the trial that started it, long after that ended.
+    return (charged,) if charged is not None and charged in _running else tuple(_running)
+
+
+def kept_by(holder: object) -> Seen:
+    """What was read into `holder`, an object that lives from trial to trial; empty at first."""
+    number = id(holder)
+    known = _kept.get(number)
+    if known is None or known[0]() is not holder:
+        known = _kept[number] = (_reference(holder), {})
+    return known[1]
+
+
+def _reference(holder: object) -> Callable[[], object]:
+    number = id(holder)
+    try:
+        return weakref.ref(holder, lambda _: _forget(number))
+    except TypeError:
+        # Instances with slots allow no weak reference; holding them keeps their id from being reused.
+        return lambda: holder
+
+
+def _forget(number: int) -> None:
+    _kept.pop(number, None)
+
+
+def install() -> None:
+    """Starts to watch the process; once is enough. Python has no way to end it."""
+    if not _installed:
+        _installed.append(True)
+        sys.addaudithook(_hook)
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    handler = _HANDLERS.get(event)
+    if handler is None or _charged.get() is _NOBODY:
+        return
+    event_of = _Event(readers(), sys._getframe(1))
+    token = _charged.set(_NOBODY)
+    try:
+        handler(event_of, *arguments)
+    except (OSError, ValueError):
+        pass  # a path that cannot be: the call itself will say so
+    finally:
+        _charged.reset(token)
+
+
+class _Event:
+    """One event: who is charged with it, and where it happened."""
+
+    __slots__ = ("frame", "readers")
+
+    def __init__(self, readers: Sequence[Observer], frame: FrameType) -> None:
+        self.readers = readers
+        self.frame = frame
+
+    def read(self, key: Key) -> None:
+        """Charges the readers, and the modules that are being imported: what these hold was read into them."""
+        importing = list(_importing(self.frame))
+        if not self.readers and not importing:
+            return
+        look = look_at(key)
+        for observer in self.readers:
+            observer.read(key, look)
+        for namespace in importing:
+            # A module that is run again reads anew what it holds.
+            namespace.setdefault(READS, {})[key] = look
+
+
+def _on_open(event: _Event, given: Any, mode: str | None, flags: int) -> None:
+    if isinstance(given, str) and given.endswith(_CODE_SUFFIXES) and _is_loading(event.frame):
+        return
+    path = path_of(given)
+    if path is None or path.startswith(_SKIPPED) or is_installed_file(path) or not is_plain(path):
+        return
+    if flags & _WRITES != os.O_WRONLY and not flags & _ANEW:
+        event.read(("file", path))
+    if flags & _WRITES:
+        anew = bool(flags & _ANEW) or look_at(("file", path)) is None
+        for observer in event.readers:
+            # Whose thread it was is not known when there are several: then no read is left out.
+            observer.write(path, anew=anew and len(event.readers) == 1)
+
+
+def _on_listing(event: _Event, given: Any) -> None:
+    path = path_of("." if given is None else given)
+    if path is None or is_installed_file(f"{path}/") or f"{path}/".startswith(_SKIPPED):
+        return
+    if not _is_loading(event.frame) and not _is_inside_glob(event.frame):
+        event.read(("folder", path))
+
+
+def _on_glob(event: _Event, pattern: Any, recursive: bool, folder: Any, descriptor: int | None) -> None:
+    event.read(("glob", full_pattern(pattern, folder if descriptor is None else descriptor)))
+
+
+def _on_path_glob(event: _Event, folder: Any, pattern: Any) -> None:
+    event.read(("glob", full_pattern(pattern, folder)))
+
+
+def _on_path_rglob(event: _Event, folder: Any, pattern: Any) -> None:
+    event.read(("glob", full_pattern(f"**/{pattern}", folder)))
+
+
+def _on_rename(event: _Event, source: Any, target: Any, *_: int) -> None:
+    old, new = path_of(source), path_of(target)
+    if old is not None and new is not None:
+        for observer in event.readers:
+            observer.move(old, new)
+
+
+def _on_database(event: _Event, given: Any) -> None:
+    name = os.fsdecode(given)
+    if name.startswith("file:"):
+        from urllib.parse import unquote, urlsplit
+
+        name = unquote(urlsplit(name).path)
+    path = path_of(name) if name and not name.startswith(":") else None
+    if path is not None:
+        event.read(("file", path))
+        event.read(("file", f"{path}-wal"))
+
+
+def _on_unpickling(event: _Event, module: str, name: str) -> None:
+    event.read(("code", f"{module}:{name}"))
+
+
+def _on_child(event: _Event, *_: Any) -> None:
+    for observer in event.readers:
+        observer.starts_processes = True
+
+
+_HANDLERS: Mapping[str, Callable[..., None]] = {
+    "open": _on_open,
+    "os.listdir": _on_listing,
+    "os.scandir": _on_listing,
+    "glob.glob/2": _on_glob,
+    "pathlib.Path.glob": _on_path_glob,
+    "pathlib.Path.rglob": _on_path_rglob,
+    "os.rename": _on_rename,
+    "sqlite3.connect": _on_database,
+    "pickle.find_class": _on_unpickling,
+    **dict.fromkeys(("subprocess.Popen", "os.posix_spawn", "os.system", "os.fork", "os.exec"), _on_child),
+}
+
+
+def _importing(frame: FrameType | None) -> Iterator[dict[str, Any]]:
+    """The namespaces of the project's modules that are being imported, up to where crystallize called."""
+    while frame is not None:
+        names = frame.f_globals
+        name = str(names.get("__name__"))
+        if name.startswith("crystallize.") and name != "crystallize.experiment.folders.worlds":
+            return
+        is_import = frame.f_code.co_name == "<module>" and name != "__main__"
+        if is_import and not is_installed_file(frame.f_code.co_filename):
+            yield names
+        frame = frame.f_back
+
+
+def _is_loading(frame: FrameType) -> bool:
+    """Whether the import machinery reads, or a traceback quotes: what is loaded counts as code."""
+    file = frame.f_code.co_filename
+    above = frame.f_back
+    if file.startswith("<frozen importlib") or file.endswith("linecache.py"):
+        return True
+    return file.endswith("tokenize.py") and above is not None and above.f_code.co_filename.endswith("linecache.py")
+
+
+def _is_inside_glob(frame: FrameType) -> bool:
+    """Whether a glob lists the folder, which counts by what it matched."""
+    file = frame.f_code.co_filename
+    if not is_installed_file(file) and not file.startswith("<frozen"):
+        return False
+    names = {frame.f_code.co_name, frame.f_back.f_code.co_name if frame.f_back is not None else ""}
+    return ("pathlib" in file or file.endswith("glob.py")) and names.isdisjoint({"walk", "iterdir"})
