@@ -145,3 +145,16 @@ def test_faults_are_one_line_each_below_the_traceback_of_the_users_code() -> Non
         "error: steps.py: cannot be loaded",
         "blocked: reads it",
     ]
+
+
+def test_conditions_say_how_many_replicates_are_fresh_where_the_heading_leaves_it_open() -> None:
+    mixed, whole = console(), console()
+    some, all_reused = result(), result()
+    some.ran, some.reused = {"baseline": 0, "low": 2, "high": 2}, {"baseline": 10, "low": 8, "high": 8}
+    all_reused.ran, all_reused.reused = {"baseline": 0, "low": 0}, {"baseline": 10, "low": 10}
+
+    print_results(mixed, {"train": some})
+    print_results(whole, {"train": all_reused})
+
+    assert "  baseline: 10 reused · low, high: 2 fresh, 8 reused" in text_of(mixed).splitlines()
+    assert "fresh" not in text_of(whole) and "baseline" not in text_of(whole)

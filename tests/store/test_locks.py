@@ -122,3 +122,26 @@ def test_without_a_file_locks_hold_within_the_object() -> None:
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="absent/locks: No such file or directory; make the folder writable"):
         Locks(tmp_path / "absent" / "locks").try_lock(ONE)
+
+
+def test_alone_holds_every_lock_and_frees_them_again(locks: Locks, path: Path) -> None:
+    with locks.alone() as is_alone:
+        mine = locks.try_lock(ONE)
+        other = elsewhere(path, "one", "two")
+        theirs = answer(other)
+        other.communicate()
+
+    assert (is_alone, mine, theirs) == (True, False, ["False", "False"])
+    assert locks.try_lock(ONE)
+
+
+def test_nobody_is_alone_while_a_lock_is_held(locks: Locks, path: Path) -> None:
+    other = elsewhere(path, "two")
+    answer(other)
+    with locks.alone() as beside_another_process:
+        taken = locks.try_lock(ONE)
+    other.communicate()
+    with locks.alone() as beside_oneself:
+        pass
+
+    assert (beside_another_process, taken, beside_oneself) == (False, True, False)

@@ -265,3 +265,23 @@ def test_a_damaged_database_is_set_aside_with_a_message_and_everything_runs_agai
     assert "ran 7, reused 0, failed 0" in done.stdout
     assert training.metrics("train") == metrics
     assert training.run() == {}
+
+
+def test_a_flipped_bit_in_a_small_artifact_is_one_line_at_most_and_then_mended(training: Story) -> None:
+    training.run()
+    metrics = training.metrics("train")
+    database = sqlite3.connect(training.folder / "data/.crystallize/store.sqlite")
+    database.execute("UPDATE blobs SET data = CAST('9.0' AS BLOB) WHERE CAST(data AS TEXT) = '3.0'")
+    database.commit()
+    database.close()
+    for path in training.folder.glob("data/train/v0/replicate_*/baseline/*/score"):
+        path.unlink()
+
+    first = training.command("run", code=None)
+    training.run()
+    shown = [path.read_text(encoding="utf-8") for path in training.folder.glob("data/train/*/*/baseline/*/score")]
+
+    assert "Traceback" not in first.stderr
+    assert shown == ["3.0", "3.0"]
+    assert training.metrics("train") == metrics
+    assert training.run() == {}

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 RESULTS_SHOWN = 20
 """Of those that a sweep removes, the largest first."""
 
-store = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Take care of what is stored.")
+HELP = """Take care of what is stored.
+
+\b
+Examples:
+  crystallize store status
+  crystallize store sweep --max-size 2GB
+"""
+
+store = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help=HELP)
 Selection = Annotated[
     str,
     typer.Argument(

@@ -321,6 +321,7 @@ def _tells_damage(error: Exception) -> bool:
 
 def _failure(path: Path, error: Exception) -> StoreError:
     remedy = {
+        sqlite3.SQLITE_ERROR: "its tables are not those of a store; move the file away, then run again",
         sqlite3.SQLITE_BUSY: "another process holds it; wait for that one to end, then run again",
         sqlite3.SQLITE_FULL: "free some disk space, then run again",
         sqlite3.SQLITE_IOERR: "the disk is full or fails; free some space, then run again",

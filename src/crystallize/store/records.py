@@ -87,6 +87,8 @@ def seal(fingerprint: bytes, payload: bytes, outputs: bytes) -> bytes:
 
 def unseal(fingerprint: bytes, sealed: bytes, outputs: bytes) -> bytes:
     """The payload of a row. Raises StoreError when any of it is not as it was written."""
+    if not (type(sealed) is type(outputs) is type(fingerprint) is bytes):
+        raise StoreError("its row is damaged; its job runs again")
     payload = sealed[len(_SEAL) + 4 :]
     if sealed[: len(_SEAL) + 4] != _SEAL + _checksum(fingerprint, payload, outputs):
         raise StoreError("its row is damaged; its job runs again")

@@ -250,7 +250,8 @@ def test_another_process_gives_the_same_digest(project: Project, tmp_path: Path)
     root = project.write({"steps": text})
     program = (
         "from pathlib import Path; import steps;"
-        "from crystallize.fingerprint.code.codebase import Codebase; from crystallize.fingerprint.left import LeftStates;"
+        "from crystallize.fingerprint.code.codebase import Codebase\n"
+        "from crystallize.fingerprint.left import LeftStates\n"
         "print(Codebase(Path.cwd(), LeftStates()).digest_of(steps.step).hex())"
     )
 

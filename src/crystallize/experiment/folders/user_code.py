@@ -10,7 +10,7 @@ from pathlib import Path
 
 from crystallize.errors import DefinitionError
 
-_OURS = str(Path(__file__).resolve().parent.parent)
+_OURS = str(Path(__file__).resolve().parents[2])
 
 
 class UserCodeError(DefinitionError):
