@@ -214,7 +214,7 @@ class Surveyor:
 def _elsewhere() -> Iterator[str]:
     """Folders of the system, of Python and its packages, and of temporary files; a project may lie in one of them."""
     yield from _SYSTEM
-    yield from (sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(__file__).resolve().parents[1]))
+    yield from (sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(__file__).resolve().parents[2]))
     temporary = tempfile.gettempdir()
     yield from (temporary, os.path.realpath(temporary))
 
