@@ -285,3 +285,16 @@ def test_another_experiment_below_the_folder_is_no_package_of_it(root: Path) -> 
 
     with pytest.raises(UserCodeError, match="variant"):
         world_of(root).load("steps")
+
+
+def test_modules_that_user_code_imports_leave_no_bytecode_that_could_be_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.syspath_prepend(tmp_path / "library")
+    write_files(tmp_path, {"library/bytecode_lib.py": "VALUE = 1\n", "exp/steps.py": "import bytecode_lib\n"})
+
+    World(tmp_path / "exp", tmp_path).load("steps")
+
+    assert not list(tmp_path.rglob("*.pyc"))
+    assert sys.dont_write_bytecode is False

@@ -50,7 +50,7 @@ def test_another_process_with_another_hash_seed_gives_equal_bytes():
         "from crystallize.fingerprint.digest import digest_of\n"
         "print(digest_of('all/1', *(encode(value, code_of) for value in DIFFERENT)).hex())\n"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     environ = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root}"}
 
     told = [

@@ -186,13 +186,16 @@ class World:
         self._loading[name] = module
         if shown:
             sys.modules[module.__name__] = module
+        writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
         try:
+            # Python would take its cache of a project module for current that was edited within the same second.
             exec(code, module.__dict__)
         except BaseException:
             if shown:
                 sys.modules.pop(module.__name__, None)
             raise
         finally:
+            sys.dont_write_bytecode = writes_bytecode
             del self._loading[name]
         self._modules[name] = module
         return module
