@@ -212,3 +212,8 @@ def test_an_override_never_guesses_between_equal_steps(tmp_path: Path) -> None:
 
 def test_a_folder_means_the_configuration_in_it(config_file: Path) -> None:
     assert read_config(config_file.parent) == read_config(config_file)
+
+
+def test_a_slip_in_the_replicates_is_told_before_it_fills_the_memory() -> None:
+    with pytest.raises(DefinitionError, match=r"config.yaml:1: replicates: 100000000000 is above 1000000"):
+        parse_config(parse_document("replicates: 100000000000\nname: e\nsteps: [a]\n", Path("config.yaml")))

@@ -55,6 +55,10 @@ _CLI_KEYS = ("group", "priority", "icon", "color", "hidden")
 _SET_BY_RUN = (REPLICATE_KEY, CONDITION_KEY, SEED_USED_KEY)
 
 
+MOST_REPLICATES = 1_000_000
+"""Of one experiment: above, a slip is more likely than a wish, and a plan would fill the memory."""
+
+
 def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> ExperimentConfig:
     """The configuration at `path` (a `config.yaml`, or a folder that holds one), with `overrides` applied.
 
@@ -85,7 +89,7 @@ def parse_config(document: Document) -> ExperimentConfig:
         outputs=outputs,
         treatments=_treatments(top),
         hypotheses=_hypotheses(top),
-        replicates=top.integer("replicates", least=1, digits=True),
+        replicates=top.integer("replicates", least=1, most=MOST_REPLICATES, digits=True),
         seed=top.integer("seed"),
         strategy=top.choice("strategy", STRATEGIES),
         versioned=top.flag("versioned"),

@@ -64,8 +64,10 @@ class Section:
             self.fail_type("true or false", value, key)
         return bool(value)
 
-    def integer(self, key: str, *, least: int | None = None, digits: bool = False) -> int | None:
-        """The whole number under `key`, not below `least`; with `digits` a text of digits counts as well."""
+    def integer(
+        self, key: str, *, least: int | None = None, most: int | None = None, digits: bool = False
+    ) -> int | None:
+        """The whole number under `key`, from `least` to `most`; with `digits` a text of digits counts as well."""
         value = self.value.get(key)
         if digits and isinstance(value, str) and value.isdecimal() and len(value) < 10:
             value = int(value)
@@ -75,6 +77,8 @@ class Section:
             self.fail_type("a whole number", value, key)
         if least is not None and value < least:
             self.fail(f"{value} is below {least}", key, remedy=f"write a whole number from {least} up")
+        if most is not None and value > most:
+            self.fail(f"{value} is above {most}", key, remedy=f"write a whole number up to {most}")
         return value
 
     def choice(self, key: str, choices: Collection[str]) -> str | None:
