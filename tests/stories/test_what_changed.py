@@ -237,3 +237,16 @@ def test_a_failing_step_shows_the_users_traceback_and_blocks_only_what_reads_it(
     assert "crystallize/engine" not in done.stdout + done.stderr
     assert not (tutorial.folder / "data/producer/v0/baseline/.crystallize_complete").exists()
     assert (tutorial.folder / "data/apart/v0/baseline/.crystallize_complete").exists()
+
+
+def test_a_folder_that_knows_where_it_lies_may_be_renamed(helped: Story) -> None:
+    helped.edit("experiments/apart/steps.py", "from crystallize", "from pathlib import Path\n\nfrom crystallize")
+    helped.edit("experiments/apart/steps.py", "@pipeline_step", "HERE = Path(__file__).parent\n\n\n@pipeline_step")
+    helped.edit("experiments/apart/steps.py", '{"value": data}', '{"value": HERE.is_dir()}')
+    helped.edit("experiments/apart/config.yaml", "steps:", "name: apart\nsteps:")
+    first = helped.run("apart")
+
+    shutil.move(helped.folder / "experiments/apart", helped.folder / "experiments/elsewhere")
+
+    assert list(first) == ["apart/baseline/0"]
+    assert helped.run("apart") == {}
