@@ -7,7 +7,6 @@ value may hold a function that reads the very name it stands under.
 from __future__ import annotations
 
 import ast
-import os
 from functools import partial
 from pathlib import Path, PurePath
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -249,7 +248,7 @@ def _is_literal(statement: Statement) -> bool:
 def _value_in(module: Module, name: str) -> object:
     """The value of a module-level name; a place beside the module counts from there: folders may be renamed."""
     value = module.namespace.get(name, MISSING)
-    if module.path is None or not isinstance(value, (str, PurePath)) or not os.path.isabs(value):
+    if module.path is None or not isinstance(value, (str, PurePath)) or not PurePath(value).is_absolute():
         return value
     place = PurePath(value)
     folder = module.path.parent
