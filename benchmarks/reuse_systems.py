@@ -104,9 +104,8 @@ class Hamilton(System):
         )
 
     def text(self) -> str:
-        produce = PRODUCE.replace("return value", "return value")
         return (
-            f"{IMPORTS}\ndef produce(offset: int) -> int:\n{produce}\n"
+            f"{IMPORTS}\ndef produce(offset: int) -> int:\n{PRODUCE}\n"
             f"def consume(produce: int) -> int:\n{CONSUME.replace('value * 10', 'produce * 10')}"
         )
 

@@ -187,11 +187,17 @@ def refuse_running_loop() -> bool:
         asyncio.get_running_loop()
     except RuntimeError:
         return False
-    ipython: Any = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    if type(shell).__name__ == "ZMQInteractiveShell":
+    if in_notebook():
         return True
     raise RuntimeError("an event loop is already running here; use `await ….arun(...)` in place of `run(...)`")
+
+
+def in_notebook() -> bool:
+    """Whether this is the kernel of a notebook."""
+    import sys
+
+    ipython: Any = sys.modules.get("IPython")
+    return ipython is not None and type(ipython.get_ipython()).__name__ == "ZMQInteractiveShell"
 
 
 def _run_to_end(driver: Driver, *, in_thread: bool) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from pathlib import Path
 
-_OURS = str(Path(__file__).parent.parent)
+from crystallize.fingerprint.origin import OWN_FOLDER
+
+_OURS = f"{OWN_FOLDER}{os.sep}"
 
 
 class _Handler(logging.Handler):

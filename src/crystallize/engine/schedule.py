@@ -45,15 +45,12 @@ class Schedule:
         self._states = bytearray(count)
         self._missing = [0] * count
         self._consumers: list[list[int]] = [[] for _ in range(count)]
-        self._groups = [job.group for job in plan.jobs]
-        self._open_in_group = [0] * len(plan.groups)
         self._ready: list[int] = []
         self._causes: dict[int, int] = {}
         self._unsettled = count
         for job in plan.jobs:
             upstream = plan.upstream_of(job)
             self._missing[job.index] = len(upstream)
-            self._open_in_group[job.group] += 1
             for index in upstream:
                 if index >= job.index:
                     raise ValueError(f"job {job.label} reads job {index}, which does not come before it")
@@ -110,10 +107,6 @@ class Schedule:
         """Whether anything reads the job."""
         return bool(self._consumers[index])
 
-    def group_is_settled(self, group: int) -> bool:
-        """Whether every job of the group has its final state."""
-        return self._open_in_group[group] == 0
-
     @property
     def finished(self) -> bool:
         """Whether every job has its final state."""
@@ -122,7 +115,6 @@ class Schedule:
     def _close(self, index: int, state: State) -> None:
         self._states[index] = state
         self._unsettled -= 1
-        self._open_in_group[self._groups[index]] -= 1
 
     def _stop_below(self, index: int, fate: State) -> list[int]:
         stopped = []

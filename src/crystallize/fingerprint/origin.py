@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
+
+OWN_FOLDER = Path(__file__).parents[1]
+"""Where crystallize itself lies, as the frames of its functions name it: possibly over links."""
 
 PACKAGE_FOLDERS = frozenset({"site-packages", "dist-packages"})
 

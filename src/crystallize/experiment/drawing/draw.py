@@ -14,6 +14,7 @@ from crystallize.errors import CrystallizeError, DefinitionError
 from crystallize.experiment.drawing.draw_dot import to_digraph
 from crystallize.experiment.drawing.draw_text import to_mermaid, to_text
 from crystallize.experiment.drawing.outline import Outline, outline_of_experiments, outline_of_path, with_outcomes
+from crystallize.session import in_notebook
 
 if TYPE_CHECKING:
     from crystallize.experiment.experiment import Experiment
@@ -106,7 +107,7 @@ def visualize(path: Path, output: Path | None, results: Mapping[str, Result] | N
     for fault in faults:
         print(f"left out: {fault}", file=sys.stderr)
     drawing = Drawing(with_outcomes(outline, results or {}))
-    if output is not None or not _in_notebook():
+    if output is not None or not in_notebook():
         show(drawing, output or Path(f"{target_name(path)}.svg"))
     return drawing
 
@@ -146,8 +147,3 @@ def format_of(path: Path) -> str:
             f"a drawing cannot be written as '{path.name}'", remedy=f"end the name in {', '.join(FORMATS)}"
         )
     return form
-
-
-def _in_notebook() -> bool:
-    ipython: Any = sys.modules.get("IPython")
-    return ipython is not None and type(ipython.get_ipython()).__name__ == "ZMQInteractiveShell"

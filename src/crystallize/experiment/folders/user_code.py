@@ -5,12 +5,14 @@ Knows nothing of experiments; `worlds.py` and `folder.py` use it where they call
 
 from __future__ import annotations
 
+import os
 import traceback
 from pathlib import Path
 
 from crystallize.errors import DefinitionError
+from crystallize.fingerprint.origin import OWN_FOLDER
 
-_OURS = str(Path(__file__).resolve().parents[2])
+_OURS = f"{OWN_FOLDER}{os.sep}"
 
 
 class UserCodeError(DefinitionError):

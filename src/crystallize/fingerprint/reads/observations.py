@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol
 from crystallize.errors import NotReusableError
 from crystallize.fingerprint.digest import Digest, digest_of
 from crystallize.fingerprint.files import StatMemory, file_digest, is_ignored, is_settled
-from crystallize.fingerprint.origin import is_installed, is_installed_file
+from crystallize.fingerprint.origin import OWN_FOLDER, is_installed, is_installed_file
 from crystallize.fingerprint.reads.looks import Key, Kind, Look, is_counted, look_at
 from crystallize.fingerprint.reads.observe import Observer, Seen
 
@@ -214,7 +214,7 @@ class Surveyor:
 def _elsewhere() -> Iterator[str]:
     """Folders of the system, of Python and its packages, and of temporary files; a project may lie in one of them."""
     yield from _SYSTEM
-    yield from (sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(__file__).resolve().parents[2]))
+    yield from (sys.prefix, sys.base_prefix, sys.exec_prefix, str(OWN_FOLDER.resolve()))
     temporary = tempfile.gettempdir()
     yield from (temporary, os.path.realpath(temporary))
 
