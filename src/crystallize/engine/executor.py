@@ -66,8 +66,8 @@ class ThreadExecutor:
         return await asyncio.get_running_loop().run_in_executor(self._pool, copy_context().run, whole)
 
     def close(self) -> None:
-        """Waits for threads that still run, then ends them."""
-        self._pool.shutdown(wait=True)
+        """Lets the threads go. Only after a second Ctrl-C are there any that still run, and nobody waits for those."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 async def _carry_out(work: Work, task: Any, workspace: Workspace) -> Outcome:

@@ -1,52 +1,95 @@
-"""The executors of one run: one for each group that asks for its own, made when its first job runs."""
+"""The executors of one run: one for each group that asks for its own, made when its first job runs.
+
+Also says how many more jobs may begin, given what those in flight keep busy.
+"""
 
 from __future__ import annotations
 
+from threading import Thread
 from typing import Any
 
 from crystallize.engine.executor import Executor, InlineExecutor, ThreadExecutor
+from crystallize.engine.machine import Machine
 from crystallize.plan.job import Group, Outcome
 from crystallize.plan.workspace import Workspace
 
+SERIAL = "serial"
+
 
 class Executors:
-    """Hands jobs to executors and counts those in flight."""
+    """Hands jobs to executors and counts those in flight.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    machine : what the jobs share.
+    limit : at most so many jobs at a time beside those in the driver itself, whatever the groups say; None: no limit.
+    """
+
+    def __init__(self, machine: Machine, limit: int | None = None) -> None:
+        self._machine = machine
+        self._limit = limit
         self._serial = InlineExecutor()
         self._own: dict[str, Executor] = {}
         self._in_flight: dict[int, int] = {}
+        self._all = 0
+        self._closing: list[Thread] = []
 
     def room(self, group: Group) -> int:
-        """How many more jobs the group's executor would start now."""
-        executor = self._of(group)
-        return executor.capacity - self._in_flight.get(id(executor), 0)
+        """How many more jobs of the group would be started now."""
+        free = group.workers if self.key(group) else 1
+        executor = self._own.get(self.key(group), self._serial)
+        free = min(free, executor.capacity) - self._in_flight.get(id(executor), 0)
+        if self._limit is not None and self.key(group):
+            free = min(free, self._limit - self._all)
+        return free if free <= 0 or self._machine.admits(group.needs) else 0
 
     @staticmethod
     def key(group: Group) -> str:
         """Equal for groups that share an executor; empty where jobs run in the driver itself, one by one."""
-        return "" if group.executor == "serial" else group.name
+        return "" if group.executor == SERIAL else group.name
 
     async def run(self, group: Group, task: Any, workspace: Workspace) -> Outcome:
         """Runs one job on the group's executor."""
         executor = self._of(group)
         self._in_flight[id(executor)] = self._in_flight.get(id(executor), 0) + 1
+        self._all += 1
+        workspace.devices = self._machine.take(group.needs)
         try:
             return await executor.run(group.work, task, workspace)
         finally:
+            self._machine.give_back(group.needs, workspace.devices)
+            self._all -= 1
             self._in_flight[id(executor)] -= 1
 
     def close(self) -> None:
         """Closes every executor that was made."""
         for executor in self._own.values():
             executor.close()
+        for closing in self._closing:
+            closing.join()
+
+    def end(self, group: Group) -> None:
+        """The group is settled: whatever ran its jobs is freed, beside what still runs."""
+        executor = self._own.pop(self.key(group), None)
+        if executor is not None:
+            self._closing = [closing for closing in self._closing if closing.is_alive()]
+            self._closing.append(Thread(target=executor.close))
+            self._closing[-1].start()
 
     def _of(self, group: Group) -> Executor:
         key = self.key(group)
         if not key:
             return self._serial
         if key not in self._own:
-            self._own[key] = (
-                InlineExecutor(group.workers) if group.executor == "async" else ThreadExecutor(group.workers)
-            )
+            self._own[key] = self._made(group)
         return self._own[key]
+
+    def _made(self, group: Group) -> Executor:
+        capacity = group.workers if self._limit is None else min(group.workers, self._limit)
+        if group.executor == "async":
+            return InlineExecutor(capacity)
+        if group.executor == "thread":
+            return ThreadExecutor(capacity)
+        from crystallize.engine.executor_pool import ProcessExecutor
+
+        return ProcessExecutor(group, capacity)

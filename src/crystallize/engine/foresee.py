@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from crystallize.engine.manifests import Floors, Settled, question_for
+from crystallize.engine.manifests import Floors, Settled, left_by, question_for
 from crystallize.engine.schedule import Schedule, State
 from crystallize.fingerprint.manifest import Manifest
 from crystallize.plan.job import Job
@@ -49,7 +49,7 @@ def foresee(plan: Plan, stores: Mapping[Path, Store]) -> list[Foreseen]:
             seen[index] = _ask(job, settled, stores[root], floors[root])
             hit = seen[index].decision
             if isinstance(hit, Hit):
-                settled.keep(index, hit.record.outputs)
+                settled.keep(index, left_by(hit.record))
                 schedule.settle(index, State.REUSED)
             else:
                 for below in schedule.settle(index, State.FAILED):

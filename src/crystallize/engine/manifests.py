@@ -6,16 +6,19 @@ The run and the dry run both build their questions here, so they ask the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from crystallize.fingerprint.digest import Digest, digest_of, short
 from crystallize.fingerprint.manifest import Manifest, Part
-from crystallize.plan.job import Input, Job, Source
+from crystallize.plan.job import Input, Job, Late, Resolved, Source, Yield
 from crystallize.plan.plan import Plan
-from crystallize.store.record import Output
+from crystallize.store.record import Output, Record
 from crystallize.store.reuse import After, Question, Use
 
 Floors = Mapping[str, tuple[int, str]]
 """Label → the record number above which records may be used, and why: set when a job failed."""
+
+NOTHING = Yield()
 
 
 class Settled:
@@ -23,15 +26,23 @@ class Settled:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._outputs: dict[int, tuple[Output, ...]] = {}
+        self._yields: dict[int, Yield] = {}
+        self._resolved: dict[int, Resolved] = {}
 
-    def keep(self, index: int, outputs: tuple[Output, ...]) -> None:
-        """Remembers what job `index` wrote."""
-        self._outputs[index] = outputs
+    def keep(self, index: int, left: Yield) -> None:
+        """Remembers what job `index` left."""
+        self._yields[index] = left
 
     def output(self, source: Source) -> Output | None:
-        """The artifact that `source` names, or None when its job succeeded without writing it."""
-        return find_output(self._outputs[source.job], source)
+        """The artifact that `source` names, or None when its job ended without writing it."""
+        return find_output(self._outputs(source.job), source)
+
+    def final(self, job: Job) -> Job:
+        """The job as it is when all it waits for is settled."""
+        if job.late is None:
+            return job
+        resolved = self._resolve(job, job.late)
+        return replace(job, task=resolved.task, inputs=resolved.inputs)
 
     def manifest(self, job: Job) -> Manifest:
         """The manifest of a job all of whose upstream jobs are settled.
@@ -39,6 +50,8 @@ class Settled:
         Raises the upstream work's missing-artifact error when something the job reads was never written.
         """
         kind = self._plan.groups[job.group].kind
+        if job.late is not None:
+            return Manifest(kind, job.table, [*job.own, *self._resolve(job, job.late).parts])
         if not job.inputs and not job.after:
             return Manifest(kind, job.table, job.own)
         own = list(job.own)
@@ -51,8 +64,16 @@ class Settled:
         output = self.output(source)
         if output is None:
             upstream = self._plan.jobs[source.job]
-            raise self._plan.groups[upstream.group].work.missing(upstream.task, source, self._outputs[source.job])
+            raise self._plan.groups[upstream.group].work.missing(upstream.task, source, self._outputs(source.job))
         return output
+
+    def _resolve(self, job: Job, late: Late) -> Resolved:
+        if job.index not in self._resolved:
+            self._resolved[job.index] = late({index: self._yields.get(index, NOTHING) for index in job.waits})
+        return self._resolved[job.index]
+
+    def _outputs(self, index: int) -> tuple[Output, ...]:
+        return self._yields.get(index, NOTHING).outputs
 
     def _input_part(self, port: Input) -> Part:
         found = [self.require(source) for source in port.sources]
@@ -62,7 +83,7 @@ class Settled:
         return Part(f"input.{port.port}", digest, f"{len(found)} × {self._preview(port.sources[0], found[0])}")
 
     def _after_part(self, number: int, index: int) -> Part:
-        outputs = self._outputs[index]
+        outputs = self._outputs(index)
         pieces: list[bytes] = []
         for output in outputs:
             pieces += (output.step.encode(), output.name.encode(), output.digest)
@@ -79,6 +100,11 @@ def find_output(outputs: tuple[Output, ...], source: Source) -> Output | None:
         if output.name == source.output and (source.step is None or output.step == source.step):
             return output
     return None
+
+
+def left_by(record: Record) -> Yield:
+    """What the job of a record left."""
+    return Yield(record.outputs, record.metrics, record.facts)
 
 
 def question_for(job: Job, manifest: Manifest, floors: Floors) -> Question:

@@ -14,22 +14,24 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from crystallize.engine.attempts import attempted
 from crystallize.engine.claims import Claim, Claims
 from crystallize.engine.executors import Executors
-from crystallize.engine.manifests import Settled, question_for
+from crystallize.engine.machine import Machine
+from crystallize.engine.manifests import Settled, left_by, question_for
 from crystallize.engine.recorder import Recorder
 from crystallize.engine.schedule import Schedule, State
 from crystallize.engine.teller import Teller
-from crystallize.errors import BlockedError, message_of
+from crystallize.errors import BlockedError, StoreError, in_words, message_of
 from crystallize.fingerprint.manifest import Manifest
 from crystallize.fingerprint.reads.observe import unobserved
 from crystallize.plan import events
-from crystallize.plan.job import Group, Job, Outcome
+from crystallize.plan.job import Group, Job, Outcome, Yield
 from crystallize.plan.plan import Plan
 from crystallize.plan.workspace import Workspace
 from crystallize.store.compare import compared
 from crystallize.store.record import NewRecord, Output, Record
-from crystallize.store.reuse import NOT_REUSABLE, Hit, Miss, Question, Use, decide_many
+from crystallize.store.reuse import NOT_REUSABLE, Force, Hit, Miss, Question, Use, decide_many
 from crystallize.store.store import Store
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class Driver:
     watchers : told every event, in this order.
     stop_asked : whether the user wants no further job to be started.
     checkpoint : awaited before each job starts.
+    executors : where jobs run; the driver closes them.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Driver:
         watchers: Sequence[events.Watcher],
         stop_asked: Callable[[], bool],
         checkpoint: Callable[[], Awaitable[None]] | None = None,
+        executors: Executors | None = None,
     ) -> None:
         self._plan = plan
         self._stores = [stores[group.root] for group in plan.groups]
@@ -83,14 +87,15 @@ class Driver:
         self._floors = [floors[id(store)] for store in self._stores]
         self._schedule = Schedule(plan)
         self._settled = Settled(plan)
-        self._teller = Teller(plan, watchers)
+        self._teller = Teller(plan, [*watchers, self._free])
         self._recorder: Recorder[int] = Recorder()
-        self._executors = Executors()
+        self._executors = executors or Executors(Machine())
         self._claims = Claims()
         self._queues: dict[str, list[int]] = {}
         self._elsewhere: list[int] = []
         self._misses: dict[int, _Queued] = {}
         self._uncommitted: dict[int, str | None] = {}
+        self._failures: dict[int, BaseException] = {}
         self.would_reuse = 0
         """Forced jobs that resume would have reused."""
         self.would_save_seconds = 0.0
@@ -186,7 +191,7 @@ class Driver:
                 else:
                     self._misses[index] = _Queued(question.manifest, decision, version)
                     heapq.heappush(self._queues.setdefault(self._executors.key(self._group_of(index)), []), index)
-                    if decision.kind == "forced":
+                    if decision.kind == "forced" and not self._fetches(index):
                         self._count_would_reuse(question, store)
 
     def _count_would_reuse(self, question: Question, store: Store) -> None:
@@ -197,7 +202,7 @@ class Driver:
 
     def _reuse(self, index: int, record: Record) -> None:
         if self._schedule.has_consumers(index):
-            self._settled.keep(index, record.outputs)
+            self._settled.keep(index, left_by(record))
         self._misses.pop(index, None)
         self._schedule.settle(index, State.REUSED)
         self._teller.tell_settled(events.JobReused(self._plan.jobs[index], record))
@@ -219,6 +224,10 @@ class Driver:
             self._commit()
         manifest, miss, version = self._misses[index]
         store = self._store_of(index)
+        if not store.database.writable:
+            raise StoreError(
+                f"{store.folder}: cannot be written, and {job.label} has to run ({miss.why}); make it writable"
+            )
         claim = self._claims.ask(index, manifest.fingerprint, store)
         if claim is Claim.ELSEWHERE:
             self._elsewhere.append(index)
@@ -239,11 +248,11 @@ class Driver:
         if error is not None:
             self._fail(index, error, miss, 0.0)
             return False
-        self._teller.tell(events.JobStarted(job, miss))
+        self._teller.tell_started(job, miss)
         return True
 
     async def _execute(self, index: int) -> None:
-        job = self._plan.jobs[index]
+        job = self._settled.final(self._plan.jobs[index])
         workspace = Workspace(
             self._store_of(index),
             self._inputs(job),
@@ -252,7 +261,7 @@ class Driver:
         )
         started = perf_counter()
         try:
-            outcome = await self._executors.run(self._plan.groups[job.group], job.task, workspace)
+            outcome = await attempted(self._executors, self._plan.groups[job.group], job, workspace)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) or _is_being_cancelled():
                 raise
@@ -261,6 +270,11 @@ class Driver:
             self._done(index, outcome, workspace, perf_counter() - started)
         finally:
             workspace.close()
+
+    def _free(self, event: events.Event) -> None:
+        """What ran the jobs of a group that is settled is needed no more."""
+        if isinstance(event, events.GroupSettled):
+            self._executors.end(self._plan.groups[event.group])
 
     def _inputs(self, job: Job) -> dict[str, tuple[Store, Output] | list[tuple[Store, Output]]]:
         inputs: dict[str, tuple[Store, Output] | list[tuple[Store, Output]]] = {}
@@ -273,7 +287,8 @@ class Driver:
 
     def _done(self, index: int, outcome: Outcome, workspace: Workspace, seconds: float) -> None:
         job = self._plan.jobs[index]
-        unrecordable = outcome.unrecordable or workspace.changed_input()
+        failed = None if outcome.error is None else f"it failed: {in_words(outcome.error)}"
+        unrecordable = failed or outcome.unrecordable or workspace.changed_input()
         record = NewRecord(
             manifest=self._misses[index].manifest,
             label=job.label,
@@ -287,18 +302,25 @@ class Driver:
             observations=outcome.observations,
             once=unrecordable is not None,
         )
-        if unrecordable is None and self._misses[index].miss.kind in MAY_HAVE_RUN_BEFORE:
+        may_have_run = self._misses[index].miss.kind in MAY_HAVE_RUN_BEFORE and not self._fetches(index)
+        if unrecordable is None and may_have_run:
             record = compared(record, self._store_of(index))
         if self._schedule.has_consumers(index):
-            self._settled.keep(index, workspace.outputs)
+            self._settled.keep(index, Yield(workspace.outputs, outcome.metrics, outcome.facts))
         self._recorder.add(self._store_of(index), record, index)
         self._uncommitted[index] = unrecordable
-        self._schedule.settle(index, State.DONE)
+        if outcome.error is None:
+            self._schedule.settle(index, State.DONE)
+        else:
+            self._failures[index] = outcome.error
 
     def _commit(self) -> None:
         """Commits what is finished, frees its fingerprints, tells of it, and decides the jobs that waited for it."""
         for index, record in self._recorder.flush():
             note = self._uncommitted.pop(index)
+            if index in self._failures:
+                self._fail(index, self._failures.pop(index), self._misses[index].miss, record.seconds)
+                continue
             if note is None and record.number == 0:
                 note = "its metrics cannot be kept"
             twins = self._claims.release(index)
@@ -315,18 +337,28 @@ class Driver:
         """Settles a job as failed, its twins with it, and what lies below as blocked."""
         job = self._plan.jobs[index]
         if miss is not None and miss.kind in ("forced", "after"):
-            store = self._store_of(index)
-            store.set_floor(job.label, store.latest_number(), "failed since")
+            self._discard_earlier(index)
         self._misses.pop(index, None)
         blocked = self._schedule.settle(index, State.FAILED)
         self._teller.tell_settled(events.JobFailed(job, error, miss, seconds))
         for below in blocked:
             stopped = self._plan.jobs[below]
+            if self._fetches(index) and index in self._plan.upstream_of(stopped):
+                if isinstance(stopped.policy, Force):
+                    self._discard_earlier(below)
+                self._teller.tell_settled(events.JobFailed(stopped, error, None, seconds))
+                continue
             fact = f"{job.label}, which it reads, failed ({message_of(error)})"
             reason = BlockedError(f"{stopped.label} was not run: {fact}")
             self._teller.tell_settled(events.JobBlocked(stopped, reason))
         for twin in self._claims.release(index, error):
             self._fail(twin, error, miss, 0.0)
+
+    def _discard_earlier(self, index: int) -> None:
+        """From now on only what is recorded after this failure serves in place of the job."""
+        if not self._fetches(index):
+            store = self._store_of(index)
+            store.set_floor(self._plan.jobs[index].label, store.latest_number(), "failed since")
 
     def _cancel_unstarted(self) -> None:
         """Settles every job that has not started as cancelled."""
@@ -339,6 +371,10 @@ class Driver:
             stopped += [index, *self._schedule.settle(index, State.CANCELLED)]
         for index in stopped:
             self._teller.tell_settled(events.JobCancelled(self._plan.jobs[index]))
+
+    def _fetches(self, index: int) -> bool:
+        """Whether the job only fetches for another one."""
+        return self._group_of(index).fetches_for is not None
 
     def _group_of(self, index: int) -> Group:
         return self._plan.groups[self._plan.jobs[index].group]

@@ -47,6 +47,7 @@ class Schedule:
         self._consumers: list[list[int]] = [[] for _ in range(count)]
         self._ready: list[int] = []
         self._causes: dict[int, int] = {}
+        self._forgiven = {job.index for job in plan.jobs if job.goes_on}
         self._unsettled = count
         for job in plan.jobs:
             upstream = plan.upstream_of(job)
@@ -77,7 +78,7 @@ class Schedule:
         if state not in SETTLED or self._states[index] in SETTLED:
             raise ValueError(f"job {index} cannot go from {self.state(index).name} to {state.name}")
         self._close(index, state)
-        if state in GOOD:
+        if state in GOOD or (state == State.FAILED and index in self._forgiven):
             for consumer in self._consumers[index]:
                 self._missing[consumer] -= 1
                 if not self._missing[consumer] and self._states[consumer] == State.WAITING:

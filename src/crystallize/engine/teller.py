@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crystallize.plan import events
+from crystallize.plan.job import Job
 from crystallize.plan.plan import Plan
+from crystallize.store.reuse import Miss
 
 
 class Teller:
@@ -24,17 +26,19 @@ class Teller:
         for watcher in self._watchers:
             watcher(event)
 
-    def tell_settled(
-        self,
-        event: events.JobReused | events.JobDone | events.JobFailed | events.JobBlocked | events.JobCancelled,
-    ) -> None:
+    def tell_started(self, job: Job, miss: Miss) -> None:
+        """Tells that a job is about to run."""
+        self.tell(events.FetchStarted(job) if self._only_fetches(job.group) else events.JobStarted(job, miss))
+
+    def tell_settled(self, event: events.Settled) -> None:
         """Tells that a job is settled and, if it was the last of its group, ends the group and tells that too."""
-        self.tell(event)
         group = event.job.group
+        self.tell(_as_fetch(event) if self._only_fetches(group) else event)
         self._untold[group] -= 1
         if not self._untold[group]:
             error = self._end(group)
-            self.tell(events.GroupSettled(group, error))
+            if not self._only_fetches(group):
+                self.tell(events.GroupSettled(group, error))
 
     def begin(self, group: int) -> BaseException | None:
         """Begins the group's work if it has not begun; the exception that beginning it raised, then and later."""
@@ -51,6 +55,9 @@ class Teller:
         for group in list(self._begun):
             self._end(group)
 
+    def _only_fetches(self, group: int) -> bool:
+        return self._plan.groups[group].fetches_for is not None
+
     def _end(self, group: int) -> BaseException | None:
         if group not in self._begun:
             return None
@@ -60,3 +67,9 @@ class Teller:
         except Exception as error:
             return failed or error
         return failed
+
+
+def _as_fetch(event: events.Settled) -> events.Fetched:
+    if isinstance(event, events.JobReused | events.JobDone):
+        return events.Fetched(event.job, event.record, shared=isinstance(event, events.JobReused))
+    return events.Fetched(event.job, None)

@@ -2,7 +2,9 @@
 
 Views, history, progress bars and results are all watchers. A watcher is called in the driver's thread, in the order in
 which watchers were given, and must not block. `RunStarted` is first, `RunFinished` last and always; each job is told
-about exactly once with one of `JobReused`, `JobDone`, `JobFailed`, `JobBlocked`, after `JobStarted` if it ran.
+about exactly once with one of `JobReused`, `JobDone`, `JobFailed`, `JobBlocked`, after `JobStarted` if it ran. Jobs
+that only fetch for others are told of with `FetchStarted` and `Fetched` alone: when one fails, the job it fetches for
+has failed.
 `JobDone` and `JobReused` are told after the record is committed; `GroupSettled` when the last job of a group was told.
 """
 
@@ -81,8 +83,28 @@ class JobCancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchStarted:
+    """Outside state is about to be fetched for the job that reads it."""
+
+    job: Job
+    """The one that fetches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Nothing more will become of a fetch."""
+
+    job: Job
+    """The one that fetches."""
+    record: Record | None
+    """Of what was fetched; None when it failed or was never tried."""
+    shared: bool = False
+    """Whether another job of this run fetched it."""
+
+
+@dataclass(frozen=True, slots=True)
 class GroupSettled:
-    """Every job of the group has been told about."""
+    """Every job of the group has been told about. Not told of groups that only fetch."""
 
     group: int
     error: BaseException | None
@@ -97,7 +119,6 @@ class RunFinished:
     seconds: float
 
 
-Event: TypeAlias = (
-    RunStarted | JobReused | JobStarted | JobDone | JobFailed | JobBlocked | JobCancelled | GroupSettled | RunFinished
-)
+Settled: TypeAlias = JobReused | JobDone | JobFailed | JobBlocked | JobCancelled
+Event: TypeAlias = RunStarted | JobStarted | Settled | FetchStarted | Fetched | GroupSettled | RunFinished
 Watcher: TypeAlias = Callable[[Event], None]

@@ -5,16 +5,20 @@ Knows neither who compiles a job nor where it runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from crystallize.fingerprint.manifest import Part, PartTable
 from crystallize.fingerprint.reads.observations import Observation
+from crystallize.plan.needs import NOTHING_SPECIAL, Needs
 from crystallize.plan.workspace import Workspace
 from crystallize.store.record import Output
 from crystallize.store.reuse import Exactly, Policy
+
+FETCH = "fetch/1"
+"""Kind of the manifests of jobs that only fetch for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,32 @@ class Input:
     """True: the port yields all `sources` as a list, in order, whatever their count. False: exactly one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Yield:
+    """What an upstream job left for those that read it."""
+
+    outputs: tuple[Output, ...] = ()
+    metrics: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a job is when all it waits for is settled."""
+
+    task: Any
+    """In place of `Job.task`."""
+    parts: tuple[Part, ...]
+    """Of its manifest, after `Job.own`; they stand for `inputs` as well."""
+    inputs: tuple[Input, ...]
+    """In place of `Job.inputs`."""
+
+
+Late: TypeAlias = Callable[[Mapping[int, Yield]], Resolved]
+"""Called with what each job of `Job.waits` left, by index; one that failed may have left nothing. Pure: the run, the
+dry run and whoever else asks get the same. Raises what makes the job fail unrun."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Job:
     """One trial or execution. Built by a compiler, changed by nobody afterwards."""
@@ -59,6 +89,12 @@ class Job:
     inputs: tuple[Input, ...] = ()
     after: tuple[int, ...] = ()
     """Upstream jobs whose artifacts count as a whole though no port reads them."""
+    waits: tuple[int, ...] = ()
+    """Upstream jobs that must be settled first; what they left counts only as `late` says."""
+    late: Late | None = None
+    """How what it reads, and what it is told to do, follow from what those left: a glob over their files, a value."""
+    goes_on: bool = False
+    """What waits for it runs although it failed."""
     policy: Policy
 
     @property
@@ -81,6 +117,10 @@ class Outcome:
     """What the job was seen to read beside its inputs; its record serves only while all of it is still so."""
     unrecordable: str | None = None
     """Why the result must not be reused, although the job succeeded; None: it may."""
+    error: BaseException | None = None
+    """The job failed with this, and all the same left what is worth keeping: recorded, and never reused."""
+    recorded_by: Mapping[str, str] = field(default_factory=dict)
+    """Metric → what of the job recorded it, for messages of those that carry it elsewhere; may be empty."""
 
 
 class Work(Protocol):
@@ -120,11 +160,16 @@ class Group:
 
     name: str
     kind: str
-    """Kind of its manifests: ``trial/1``."""
+    """Kind of its manifests: ``trial/1``, or `FETCH`."""
     work: Work
     root: Path
     """Artifact root whose store records the jobs."""
     workers: int = 1
     """How many of its jobs may run at once, where the executor allows."""
+    fetches_for: int | None = None
+    """Index of the group whose jobs read what the jobs of this one fetch, each its own; None: it fetches for nobody.
+    Fetches are no work that people asked for: they are told of as fetches, and never counted among jobs."""
     executor: str = "serial"
-    """``serial``, ``async`` or ``thread``."""
+    """``serial``, ``async``, ``thread`` or ``process``."""
+    needs: Needs = NOTHING_SPECIAL
+    """Of each of its jobs."""

@@ -17,7 +17,7 @@ class Plan:
 
     def upstream_of(self, job: Job) -> set[int]:
         """Indices of the jobs that must be settled before `job` can be decided."""
-        needed = set(job.after)
+        needed = {*job.after, *job.waits}
         for port in job.inputs:
             needed.update(source.job for source in port.sources)
         return needed

@@ -27,7 +27,7 @@ class Workspace:
     only_this_run : the job is forced: nothing that an earlier run left may serve in place of a part of it.
     """
 
-    __slots__ = ("_folder", "_inputs", "_outputs", "_placed", "_small", "only_this_run", "run", "store")
+    __slots__ = ("_folder", "_inputs", "_outputs", "_placed", "_small", "devices", "only_this_run", "run", "store")
 
     def __init__(
         self,
@@ -40,6 +40,8 @@ class Workspace:
         self.store = store
         self.run = run
         self.only_this_run = only_this_run
+        self.devices: tuple[str, ...] = ()
+        """The GPUs that the job has to itself, as CUDA numbers them."""
         self._inputs = inputs
         self._folder: Path | None = None
         self._placed: list[tuple[Store, Output, Path]] = []
@@ -55,6 +57,13 @@ class Workspace:
         if isinstance(found, list):
             return [self._lay(store, output, f"{port}.{i}") for i, (store, output) in enumerate(found)]
         return self._lay(found[0], found[1], port)
+
+    def read(self, port: str) -> bytes:
+        """The contents of the one file that `port` reads. Raises StoreError when they are damaged."""
+        found = self._inputs[port]
+        assert not isinstance(found, list), "a port that gathers has several"
+        store, output = found
+        return store.read_bytes(output)
 
     def inputs_digest(self) -> Digest:
         """Of the contents of all inputs, by port."""
@@ -103,6 +112,16 @@ class Workspace:
     def small_blobs(self) -> Mapping[Digest, bytes]:
         """Contents of those outputs that the record itself must carry into the database."""
         return self._small
+
+    def accept(self, there: Workspace) -> None:
+        """Takes over what the job left in its workspace in another process."""
+        self._outputs, self._small, self._placed = there._outputs, there._small, there._placed
+        self.store.note_kept(self._outputs, self._small)
+
+    def restart(self) -> None:
+        """Forgets what an attempt that failed has left."""
+        self.close()
+        self._placed, self._outputs, self._small = [], [], {}
 
     def close(self) -> None:
         """Removes the temporary folder. Harmless when called twice."""

@@ -39,18 +39,21 @@ class Blobs:
     def keep_bytes(self, name: str, step: str, data: bytes) -> Kept:
         """See `intake.keep_bytes`."""
         output, small = intake.keep_bytes(self._bucket, name, step, data)
-        if not small:
-            self._large.note(output.digest)
+        self.note(output, small)
         return output, small
 
     def keep_path(self, name: str, step: str, path: Path) -> Kept:
         """See `intake.keep_path`."""
         output, small = intake.keep_path(self._bucket, name, step, path)
+        self.note(output, small)
+        return output, small
+
+    def note(self, output: Output, small: Mapping[Digest, bytes]) -> None:
+        """Remembers that what is large of an output was put into the bucket just now, and therefore hashed."""
         digests = (member.digest for member in self._members(output, small)) if output.is_tree else (output.digest,)
         for digest in digests:
             if digest is not None and digest not in small:
                 self._large.note(digest)
-        return output, small
 
     def insert(self, connection: sqlite3.Connection, small: Iterable[tuple[Digest, bytes]]) -> None:
         """Adds small blobs, and what is newly known of large ones, within the caller's transaction."""

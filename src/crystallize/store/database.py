@@ -93,6 +93,9 @@ _TABLES = frozenset(re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", SCHEMA))
 
 logger = logging.getLogger("crystallize")
 
+_of_parents: list[sqlite3.Connection] = []
+"""Connections that a forked process has inherited, kept from being closed."""
+
 
 class Database:
     """A connection that many threads may share.
@@ -149,6 +152,12 @@ class Database:
         connection = _connect(":memory:")
         connection.executescript(SCHEMA.format(version=SCHEMA_VERSION))
         return cls(path, connection, writable=False)
+
+    def reconnect(self) -> None:
+        """To be called in a process just forked, which must not use the connection, and not even close it."""
+        self._lock = threading.RLock()
+        _of_parents.append(self._connection)
+        self._connection = _connect(str(self.path))
 
     def close(self) -> None:
         """Closes the connection. Harmless when called twice."""

@@ -5,6 +5,7 @@ Read once, as plain data, for `status`, `sweep`, `forget` and `export`. Decides 
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,11 +17,13 @@ from crystallize.fingerprint.digest import Digest
 from crystallize.store.codecs import packed_digests, unpack
 from crystallize.store.database import Database
 from crystallize.store.pins import pinned_records
+from crystallize.store.placing import NEW
 from crystallize.store.record import Output
 from crystallize.store.records import outputs_of
 from crystallize.store.store import Store
 
 DIGEST_BYTES = 32
+_NEW_NAME = re.compile(rf"{re.escape(NEW)}\d+-\d+")
 _HEX_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 _NO_REFERENCES = frozenset(
     {"blob_files", "blobs", "details", "floors", "memo_shapes", "memos", "meta", "observations", "observed", "pieces"}
@@ -37,6 +40,8 @@ class Held(NamedTuple):
     """Of a record; a memo has its place among the memos, negative."""
     label: str
     """Empty for a memo."""
+    kind: str
+    """Likewise."""
     seconds: float
     """What it cost."""
     created: float
@@ -95,19 +100,27 @@ def leftovers(store: Store, before: float) -> list[Path]:
     """Temporary files of jobs that were killed, and damaged files set aside, last changed before `before` (epoch)."""
     blobs = store.folder / "blobs"
     places = [*(store.folder / "scratch").glob("*"), *(blobs / "new").glob("*"), *blobs.glob("??/*.damaged")]
+    places += _left_in_views(store)
     return sorted(path for path in places if path.lstat().st_ctime < before)
+
+
+def _left_in_views(store: Store) -> Iterator[Path]:
+    """What should have taken the place of a view's file or folder."""
+    for folder, folders, files in os.walk(store.root):
+        yield from (Path(folder, name) for name in (*folders, *files) if _NEW_NAME.fullmatch(name))
+        folders[:] = [name for name in folders if not _NEW_NAME.fullmatch(name) and Path(folder, name) != store.folder]
 
 
 def _records(store: Store) -> Iterator[Held]:
     leaves: dict[Digest, frozenset[Digest]] = {}
-    rows = store.database.read("SELECT number, label, seconds, created, outputs FROM records ORDER BY number")
-    for number, label, seconds, created, packed in rows:
+    rows = store.database.read("SELECT number, label, kind, seconds, created, outputs FROM records ORDER BY number")
+    for number, label, kind, seconds, created, packed in rows:
         outputs = outputs_of(packed)
         for output in outputs:
             if output.digest not in leaves:
                 leaves[output.digest] = frozenset(store.blobs.leaves(output))
         consists_of = frozenset[Digest]().union(*(leaves[output.digest] for output in outputs))
-        yield Held(number, label, seconds, created, outputs, consists_of)
+        yield Held(number, label, kind, seconds, created, outputs, consists_of)
 
 
 def _memos(store: Store) -> Iterator[Held]:
@@ -123,7 +136,7 @@ def _memos(store: Store) -> Iterator[Held]:
         except (TypeError, ValueError):
             outputs = ()  # a damaged row, which its room replaces
         leaves = frozenset[Digest]().union(*map(store.blobs.leaves, outputs))
-        yield Held(place - len(rows), "", seconds, created, outputs, leaves, row)
+        yield Held(place - len(rows), "", "", seconds, created, outputs, leaves, row)
 
 
 def _shown(store: Store) -> Iterator[Digest]:

@@ -17,6 +17,8 @@ try:
 except ImportError:  # pragma: no cover
     fcntl = None  # type: ignore[assignment]
 
+NEW = ".new-"
+"""How the names of temporary neighbours begin; those of killed processes are found by it."""
 LINK_BYTES = 1 << 20
 """Files above this size are linked rather than copied where blocks cannot be shared."""
 _FICLONE = 0x40049409
@@ -76,8 +78,13 @@ def _clone(source: Path, target: Path) -> bool:
     return True
 
 
+def neighbour(folder: str) -> str:
+    """A path in `folder` that nobody else writes to, for what shall take the place of something there."""
+    return f"{folder}/{NEW}{os.getpid()}-{next(_counter)}"
+
+
 def _neighbour(target: Path) -> Path:
-    return target.with_name(f".new-{os.getpid()}-{next(_counter)}")
+    return Path(neighbour(str(target.parent)))
 
 
 def _take_place(new: Path, target: Path) -> None:

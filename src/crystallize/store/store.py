@@ -10,9 +10,10 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from crystallize.errors import StoreError
 from crystallize.fingerprint.digest import Digest
@@ -34,6 +35,7 @@ from crystallize.store.swept import Swept
 from crystallize.store.views import Views
 
 FOLDER = ".crystallize"
+DATABASE = "store.sqlite"
 
 
 class Store:
@@ -68,6 +70,7 @@ class Store:
         self._details = Details(database)
         self._observed = Observed(database)
         self._remembered = Remembered(database)
+        _open_stores[self._address] = self
 
     @classmethod
     def open(cls, root: Path, *, folder: Path | None = None, write: bool = True) -> Store:
@@ -86,7 +89,7 @@ class Store:
         folder = root / FOLDER if folder is None else folder.absolute()
         if write:
             _make_folder(folder)
-        database = Database.open(folder / "store.sqlite", write=write)
+        database = Database.open(folder / DATABASE, write=write)
         return cls(root, folder, database, FolderBucket(folder / "blobs"))
 
     def close(self) -> None:
@@ -98,6 +101,14 @@ class Store:
                     self._remembered.flush(connection)
             self.locks.close()
             self.database.close()
+
+    @property
+    def _address(self) -> tuple[Path, Path, bool]:
+        return self.root, self.folder, self.database.writable
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Stores travel as their address: another process uses the one that it has open, or opens one."""
+        return _at, self._address
 
     def scratch_folder(self) -> Path:
         """A folder for temporary files on the store's file system, created; its users clean up themselves."""
@@ -248,6 +259,11 @@ class Store:
         """Moves the file or folder at `path` into the store likewise; StoreError when it cannot be kept."""
         return self._blobs.keep_path(name, step, path)
 
+    def note_kept(self, outputs: Iterable[Output], small: Mapping[Digest, bytes]) -> None:
+        """Remembers of large contents that another process has just put them here."""
+        for output in outputs:
+            self._blobs.note(output, small)
+
     def read_bytes(self, output: Output, pending: Mapping[Digest, bytes] = {}) -> bytes:
         """The verified contents of a file. Raises StoreError when they are gone or damaged.
 
@@ -312,6 +328,31 @@ class Store:
     def _one(self, where: str, parameter: Any) -> Record | None:
         rows = self.database.read(SELECT_RECORD + where, (parameter,))
         return record_of(rows[0]) if rows else None
+
+
+_open_stores: WeakValueDictionary[tuple[Path, Path, bool], Store] = WeakValueDictionary()
+_opened_here: list[Store] = []
+"""Those that were opened because something that refers to them arrived from another process; open until it ends."""
+
+
+def reconnect_stores() -> None:
+    """To be called in a process just forked, before it uses a store."""
+    for store in _open_stores.values():
+        store.database.reconnect()
+
+
+def _at(root: Path, folder: Path, write: bool) -> Store:
+    store = _open_stores.get((root, folder, write))
+    if store is None or not store.database.is_open:
+        store = Store.open(root, folder=folder, write=write)
+        _opened_here.append(store)
+    return store
+
+
+def is_read_only(root: Path, folder: Path | None = None) -> bool:
+    """Whether the store of `root` is there and may be read but not written."""
+    database = (folder or root / FOLDER) / DATABASE
+    return database.exists() and not all(os.access(path, os.W_OK) for path in (database, database.parent))
 
 
 def _make_folder(folder: Path) -> None:

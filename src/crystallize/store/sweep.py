@@ -54,7 +54,7 @@ class Sweeping:
     """Temporary files of jobs that were killed."""
     freed_bytes: int
     before_bytes: int
-    """Of the whole store."""
+    """Of the whole store, and of what killed jobs left beside it."""
 
     @property
     def after_bytes(self) -> int:
@@ -68,7 +68,7 @@ def plan_sweep(store: Store, rules: Rules) -> Sweeping:
     holdings = Holdings.of(store)
     orphans = holdings.orphans()
     left = leftovers(store, now - LEFT_SECONDS)
-    before = store_bytes(store)
+    before = store_bytes(store) + sum(_size(path) for path in left if not path.is_relative_to(store.folder))
     freed = holdings.bytes_of(orphans) + sum(map(_size, left))
     choice = _Choice(holdings, 1 if rules.keep_last is None else rules.keep_last)
     for record in choice.candidates:

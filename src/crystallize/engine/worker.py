@@ -1,0 +1,123 @@
+"""What happens in a worker process: it takes over the work of one group from the driver and does its jobs, one by one.
+
+Runs in a fork of the driver, made after the group's `begin`: it holds what the driver holds, so what was fingerprinted
+is what is executed, and nothing of the user's needs to travel there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import resource
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from crystallize.engine import watchdog
+from crystallize.engine.machine import DEVICES
+from crystallize.engine.parcel import packed_error, packed_result
+from crystallize.errors import PipelineExecutionError
+from crystallize.fingerprint.reads.observe import forget_running
+from crystallize.plan.job import Outcome, Work
+from crystallize.plan.needs import Needs
+from crystallize.plan.workspace import Workspace
+from crystallize.store.store import reconnect_stores
+
+LEFT = 86
+"""Exit code of a worker whose job left by ``os._exit(0)``, which would look like an end that was meant."""
+
+_here: list[tuple[Work, Needs]] = []
+_PARENT_DEATH_SIGNAL = 1
+"""Of ``prctl``, Linux."""
+
+
+def enter(work: Work, needs: Needs, driver: int) -> None:
+    """Called once in each worker, before its first job.
+
+    Parameters
+    ----------
+    driver : process id of the driver; the worker ends when that one does.
+    """
+    _end_with(driver)
+    # The driver's own may stand for a progress display, whose lock nobody frees here.
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+    reconnect_stores()
+    forget_running()
+    _here[:] = [(work, needs)]
+
+
+def do(job: bytes) -> bytes:
+    """Does one job; what became of it, packed."""
+    with _leaving_visibly():
+        return _done(*pickle.loads(job))
+
+
+def _done(task: Any, workspace: Workspace) -> bytes:
+    work, needs = _here[0]
+    if workspace.devices:
+        os.environ[DEVICES] = ",".join(workspace.devices)
+    try:
+        with watchdog.watched(workspace.scratch()), watchdog.limited("the job", needs.timeout), _bounded(needs.memory):
+            outcome: Outcome = asyncio.run(work.run(task, workspace))
+        return packed_result(outcome, workspace)
+    except BaseException as error:
+        cause = error.original_exception if isinstance(error, PipelineExecutionError) else error
+        if isinstance(cause, MemoryError) and needs.memory is not None:
+            cause.add_note(f"resources: memory allows it {needs.memory / 2**20:,.0f} MiB")
+        return packed_error(error)
+
+
+@contextmanager
+def _bounded(memory: int | None) -> Iterator[None]:
+    """Lets the process take `memory` bytes more than it holds now, where the system can see to that (Linux)."""
+    status = Path("/proc/self/status")
+    if memory is None or not status.exists():
+        yield
+        return
+    held = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmData:"))
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (int(held.split()[1]) * 1024 + memory, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+def _end_with(driver: int) -> None:
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        if os.getppid() != driver:
+            os._exit(1)
+    else:
+        import threading
+
+        threading.Thread(target=_watch, args=(driver,), daemon=True).start()
+
+
+def _watch(driver: int) -> None:
+    import time
+
+    while os.getppid() == driver:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def _leaving_visibly() -> Iterator[None]:
+    """Inside, a job that calls ``os._exit(0)`` is not taken for a worker that was told to end."""
+    worker, leave = os.getpid(), os._exit
+
+    def left(code: int) -> None:
+        leave(LEFT if code == 0 and os.getpid() == worker else code)
+
+    os._exit = left  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os._exit = leave

@@ -1,0 +1,66 @@
+"""The group of each experiment in the plan, with what its trials do and the view that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from crystallize.experiment.compiling.node import Asked, Node
+from crystallize.experiment.compiling.placing import SHARED, placed
+from crystallize.experiment.objects.limits import needs_of
+from crystallize.experiment.results.view import ExperimentView
+from crystallize.experiment.results.view_files import newest_version, view_folder
+from crystallize.experiment.results.view_rows import ViewRows
+from crystallize.experiment.trial import TrialWork
+from crystallize.experiment.upstream import UpstreamWork
+from crystallize.plan.job import Group
+from crystallize.plan.plan import Plan
+from crystallize.session import Session
+
+KIND = "trial/1"
+
+
+def add_group(plan: Plan, node: Node, rows: Mapping[Path, ViewRows], session: Session, asked: Asked) -> None:
+    """Adds the group of `node` to the plan; gives the node its work and, where it runs, its view."""
+    experiment, root = node.experiment, node.root
+    node.group = len(plan.groups)
+    if not node.runs:
+        plan.groups.append(Group(name=experiment.label, kind=KIND, work=UpstreamWork(experiment), root=root))
+        return
+    node.view = ExperimentView(
+        rows[root],
+        experiment.label,
+        about={"id": experiment.id, "name": experiment.name},
+        versioned=experiment.artifacts.versioned,
+        keep_versions=experiment.artifacts.kept_versions(session.settings.artifact_retention),
+        big_bytes=experiment.artifacts.big_megabytes(session.settings.big_file_threshold_mb) * 2**20,
+        conditions=node.defined,
+        replicates=max(node.replicates, experiment.defined_replicates or 1),
+    )
+    needs = needs_of(experiment.limits, [(type(step).__name__, step.limits) for step in experiment.pipeline.steps])
+    kind, workers = placed(experiment, len(node.conditions) * node.replicates, needs, asked, session.settings)
+    node.work = TrialWork(experiment, node.trial_links, node.treatments, node.view.path, node.volatile)
+    node.work.concurrent = workers > 1 and kind in SHARED
+    node.work.elsewhere = kind not in ("serial", *SHARED)
+    plan.groups.append(
+        Group(
+            name=experiment.label,
+            kind=KIND,
+            work=node.work,
+            root=root,
+            executor=kind,
+            workers=workers,
+            needs=needs,
+        )
+    )
+
+
+def rows_of_views(nodes: Sequence[Node], session: Session) -> dict[Path, ViewRows]:
+    """Artifact root → the rows of all views in it, read at once."""
+    folders: dict[Path, list[str]] = {}
+    for node in nodes:
+        node.root = node.experiment.artifact_root
+        if node.runs:
+            version = newest_version(node.root / node.experiment.label) if node.experiment.artifacts.versioned else 0
+            folders.setdefault(node.root, []).append(view_folder(node.experiment.label, version))
+    return {root: ViewRows(session.store(root), listed) for root, listed in folders.items()}

@@ -1,0 +1,123 @@
+"""Nodes: what each experiment of a run is like in this run, and what the user asked of the run as a whole.
+
+Plain data that compiling fills in, and that views and results read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from crystallize.experiment.blueprint import Blueprint
+from crystallize.experiment.objects.datasource import DataSource
+from crystallize.experiment.objects.hypothesis import Hypothesis
+from crystallize.experiment.objects.links import Link, links_of
+from crystallize.experiment.objects.treatment import Treatment
+from crystallize.experiment.pinning import PinnedTrials
+from crystallize.experiment.results.collect import Collected
+from crystallize.experiment.results.view import ExperimentView
+from crystallize.experiment.trial import TrialWork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the user asked of one run."""
+
+    strategy: str | None = None
+    """For every node; None: as each defines."""
+    default_strategy: str
+    """For nodes that define none."""
+    treatments: Sequence[Treatment | str] | None = None
+    """None: all that are defined. Names: baseline and these. Objects: given to every node, own ones winning."""
+    hypotheses: Sequence[Hypothesis] | None = None
+    """For every node; None: as defined."""
+    replicates: int | None = None
+    """For every node; None: as defined."""
+    seed: int | None = None
+    """Base seed for every node; None: as defined."""
+    executor: str | None = None
+    """For every node; None: as defined."""
+    jobs: int | None = None
+    """How many jobs may run at a time; None: as defined."""
+    restore: bool = False
+    """Missing markers are losses, not wishes: they are put back."""
+    pin: Mapping[str, int] = field(default_factory=dict)
+    """Experiment → the run whose trials it takes as they are."""
+
+    def hypotheses_of(self, experiment: Blueprint) -> Sequence[Hypothesis]:
+        """What is verified when the experiment has run."""
+        return experiment.hypotheses if self.hypotheses is None else self.hypotheses
+
+    def strategy_of(self, experiment: Blueprint) -> str:
+        """``resume`` or ``rerun``."""
+        return self.strategy or experiment.defined_strategy or self.default_strategy
+
+
+@dataclass(slots=True)
+class Node:
+    """One experiment in one run."""
+
+    experiment: Blueprint
+    links: list[Link]
+    after: list[Blueprint]
+    """Experiments whose artifacts count as a whole."""
+    runs: bool = True
+    """False: an upstream of the run that is only read, as it was recorded last."""
+    defined: tuple[str, ...] = ()
+    """Baseline, own treatments and those of its ancestors."""
+    conditions: tuple[str, ...] = ()
+    """Those of them that this run is about."""
+    treatments: dict[str, Treatment] = field(default_factory=dict)
+    """Condition → what this experiment itself applies in it."""
+    replicates: int = 1
+    paired: bool = False
+    """Whether each replicate reads one of its own of another experiment."""
+    root: Path = Path()
+    """Its artifact root."""
+    group: int = 0
+    volatile: dict[str, DataSource] = field(default_factory=dict)
+    """Port → the source of outside state that is fetched anew for each of its trials."""
+    fetch_group: int | None = None
+    """Of the jobs that fetch; None: there are none."""
+    first_fetch: int = 0
+    """Index of the first of them; they follow as the trials do."""
+    first: int = 0
+    """Index of its first job; they follow replicate by replicate, condition by condition."""
+    pinned: PinnedTrials | None = None
+    """What it takes in place of its trials."""
+    view: ExperimentView | None = None
+    collected: Collected | None = None
+    work: TrialWork | None = None
+
+    def job(self, condition: str, replicate: int) -> int:
+        """Index of the job of one trial."""
+        return self.first + self._place(condition, replicate)
+
+    def fetch(self, condition: str, replicate: int) -> int:
+        """Index of the job that fetches for one trial."""
+        return self.first_fetch + self._place(condition, replicate)
+
+    @property
+    def fetch_links(self) -> list[Link]:
+        """What its volatile sources read of other experiments."""
+        return [link for port, source in self.volatile.items() for link in links_of(source, port)]
+
+    @property
+    def trial_links(self) -> list[Link]:
+        """What its trials read of them."""
+        fetched = {link.port for link in self.fetch_links}
+        return [link for link in self.links if link.port not in fetched]
+
+    def _place(self, condition: str, replicate: int) -> int:
+        return replicate * len(self.conditions) + self.conditions.index(condition)
+
+
+Nodes = Mapping[int, Node]
+"""The nodes of a run, by the identity of their experiment."""
+
+
+def upstream_of(node: Node, nodes: Nodes) -> list[Node]:
+    """The nodes that `node` reads or waits for, each once."""
+    producers = [link.producer for link in node.links] + node.after
+    return list({id(p): nodes[id(p)] for p in producers}.values())

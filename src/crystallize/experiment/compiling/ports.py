@@ -1,0 +1,62 @@
+"""What each trial reads of other experiments: which condition and which replicate of them, through which port.
+
+Design 5.5 and 5.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from crystallize.errors import DefinitionError
+from crystallize.experiment.compiling.node import Node, Nodes
+from crystallize.experiment.compiling.replicates import read_replicate
+from crystallize.experiment.objects.constants import BASELINE_CONDITION
+from crystallize.experiment.objects.links import Link
+from crystallize.plan.job import Input, Source
+
+
+class PortMaker:
+    """Makes the inputs of the jobs of one node, whose own conditions and replicates are known.
+
+    Parameters
+    ----------
+    links : what the jobs read.
+    """
+
+    def __init__(self, node: Node, links: Iterable[Link], nodes: Nodes) -> None:
+        self._links = [(link, nodes[id(link.producer)]) for link in links]
+        self._after = [nodes[id(upstream)] for upstream in node.after]
+        self._node = node
+
+    def of(self, condition: str, replicate: int) -> tuple[Input, ...]:
+        """One input per link."""
+        return tuple(self._input(link, upstream, condition, replicate) for link, upstream in self._links)
+
+    def after(self, condition: str, replicate: int) -> tuple[int, ...]:
+        """One upstream job per experiment that is only waited for."""
+        return tuple(
+            upstream.job(self._condition(None, upstream, condition), read_replicate(upstream, replicate))
+            for upstream in self._after
+        )
+
+    def _input(self, link: Link, upstream: Node, condition: str, replicate: int) -> Input:
+        chosen = self._condition(link.condition, upstream, condition)
+        if chosen not in upstream.conditions:
+            raise DefinitionError(
+                f"experiment '{self._node.experiment.label}' reads condition '{link.condition}' of "
+                f"'{upstream.experiment.label}', which runs {', '.join(upstream.conditions)}",
+                key=link.port,
+                remedy="leave `condition=` out to follow the reader's own condition",
+            )
+        replicates = range(upstream.replicates) if link.gather else [read_replicate(upstream, replicate)]
+        if upstream.pinned is not None:
+            for r in replicates:
+                upstream.pinned.check_output(chosen, r, link.output, link.step, self._node.experiment.label)
+        sources = tuple(Source(upstream.job(chosen, r), link.output, link.step) for r in replicates)
+        return Input(link.port, sources, link.gather)
+
+    def _condition(self, fixed: str | None, upstream: Node, condition: str) -> str:
+        wanted = fixed or condition
+        if upstream.pinned is not None:
+            upstream.pinned.check_condition(wanted, self._node.experiment.label)
+        return wanted if fixed is not None or wanted in upstream.conditions else BASELINE_CONDITION

@@ -1,0 +1,57 @@
+"""The tables of parts that the trials of an experiment share, and who observes and remembers in them by those parts."""
+
+from __future__ import annotations
+
+from crystallize.experiment.blueprint import Blueprint
+from crystallize.experiment.compiling.node import Node
+from crystallize.experiment.memo.keys import StepKeys
+from crystallize.experiment.objects.inputs import ExperimentInput
+from crystallize.experiment.parts import PartMaker, Surroundings
+from crystallize.experiment.reads import Reads
+from crystallize.fingerprint.manifest import PartTable
+from crystallize.session import Session
+
+
+def tables_of(node: Node, session: Session, around: Surroundings) -> dict[str, PartTable]:
+    """One table per condition: the parts of the experiment, then those of the condition."""
+    experiment = node.experiment
+    store = session.store(node.root)
+    store.survey_with(around.surveyor(store))
+    maker = PartMaker(around, store, store.secret_key)
+    maker.add_datasource(experiment.datasource)
+    maker.add_links(node.trial_links)
+    maker.add_steps(experiment.pipeline.steps)
+    maker.add_outputs(experiment.outputs)
+    maker.add_context(experiment.initial_ctx)
+    maker.add_plugins(experiment.plugins)
+    maker.add_files(experiment.reads, around.root, experiment.ignore)
+    tables, texts = {}, {}
+    for condition in node.conditions:
+        own = maker.extended()
+        own.add_treatment(condition, node.treatments.get(condition))
+        tables[condition] = own.table()
+        texts[condition] = own.texts
+    if node.work is not None and any(step.cacheable for step in experiment.pipeline.steps):
+        node.work.memo_keys = StepKeys(experiment, around, store, tables.values())
+    if node.work is not None and session.settings.observe:
+        node.work.reads = Reads(
+            around.surveyor(store),
+            around.keeping,
+            homes=maker.homes,
+            holders=_holders(experiment),
+            texts=texts,
+            ignore=experiment.ignore,
+        )
+    return tables
+
+
+def _holders(experiment: Blueprint) -> list[object]:
+    """What the user's own classes made that lives from trial to trial: steps, datasources, plugins."""
+    source = experiment.datasource
+    sources = source.inputs.values() if isinstance(source, ExperimentInput) else [source]
+    made = [*experiment.pipeline.steps, *sources, *experiment.plugins]
+    return [
+        each
+        for each in made
+        if not hasattr(each, "definition") and type(each).__module__.partition(".")[0] != "crystallize"
+    ]
