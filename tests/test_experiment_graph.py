@@ -85,6 +85,7 @@ def two(tmp_path: Path, *, value: Any = 1, plugin: ArtifactPlugin | None = None,
     return ExperimentGraph.from_experiments([exp_a, exp_b]), step_a, step_b
 
 
+@pytest.mark.contract("6.8")
 def test_graph_resume_skips_experiments(tmp_path: Path) -> None:
     graph1, step_a1, step_b1 = two(tmp_path)
     first = graph1.run()
@@ -130,6 +131,7 @@ def test_rerun_executes_everything_and_says_what_resume_would_have_reused(tmp_pa
     assert [n for n in result["a"].notices if "resume would have reused 2 of 2 trials" in n]
 
 
+@pytest.mark.contract("6.3")
 def test_a_changed_upstream_value_re_runs_the_consumer(tmp_path: Path) -> None:
     two(tmp_path)[0].run()
     graph, step_a, step_b = two(tmp_path, value=5)
@@ -281,6 +283,7 @@ def test_a_failing_experiment_blocks_only_its_descendants(tmp_path: Path, caplog
     assert len([line for line in caplog.messages if "no luck" in line and "\n" not in line]) == 1
 
 
+@pytest.mark.contract("6.4", "7.1.5")
 def test_errors_are_never_hidden_by_a_second_run(tmp_path: Path) -> None:
     failing_graph(tmp_path).run(strategy="resume")
 
@@ -290,6 +293,7 @@ def test_errors_are_never_hidden_by_a_second_run(tmp_path: Path) -> None:
     assert results["other"].reused == {"baseline": 1}
 
 
+@pytest.mark.contract("7.1.14")
 def test_cycles_unknown_producers_and_duplicates_are_refused(tmp_path: Path) -> None:
     one, two_ = Artifact("1"), Artifact("2")
     a = Experiment(ExperimentInput(x=two_), Pipeline([passing()]), name="a", outputs=[one])
@@ -336,6 +340,7 @@ def treated(root: Path, up: list[Treatment], down: list[Treatment]) -> Experimen
     return ExperimentGraph(producer, consumer)
 
 
+@pytest.mark.contract("6.11")
 def test_treatments_flow_down_by_name_without_their_payload(tmp_path: Path) -> None:
     graph = treated(tmp_path, [Treatment("high", {"lr": 0.5})], [])
 
@@ -345,6 +350,7 @@ def test_treatments_flow_down_by_name_without_their_payload(tmp_path: Path) -> N
     assert results["c"].metrics.baseline.metrics["seen"] == ["baseline:0.1"]
 
 
+@pytest.mark.contract("6.11")
 def test_a_treatment_of_the_consumer_alone_reads_the_producers_baseline(tmp_path: Path) -> None:
     results = treated(tmp_path, [], [Treatment("big", {"factor": 9})]).run()
 
@@ -358,12 +364,14 @@ def test_both_own_definitions_of_a_name_are_applied_each_on_its_node(tmp_path: P
     assert results["c"].metrics.treatments["t"].metrics == {"seen": ["t:2.0"], "factor": [3]}
 
 
+@pytest.mark.contract("7.1.12")
 def test_a_baseline_payload_is_never_inherited(tmp_path: Path) -> None:
     results = treated(tmp_path, [Treatment("baseline", {"lr": 7.0, "factor": 7})], []).run()
 
     assert results["c"].metrics.baseline.metrics == {"seen": ["baseline:7.0"], "factor": [1]}
 
 
+@pytest.mark.contract("6.11")
 def test_names_select_conditions_and_unknown_ones_are_refused_before_anything_runs(tmp_path: Path) -> None:
     graph = treated(tmp_path, [Treatment("high", {"lr": 0.5}), Treatment("low", {"lr": 0.01})], [])
 
@@ -374,6 +382,7 @@ def test_names_select_conditions_and_unknown_ones_are_refused_before_anything_ru
         graph.run(treatments=["hihg"])
 
 
+@pytest.mark.contract("6.11")
 def test_treatment_objects_are_given_to_every_node_own_ones_winning(tmp_path: Path) -> None:
     graph = treated(tmp_path, [], [Treatment("t", {"factor": 9})])
 
@@ -382,6 +391,7 @@ def test_treatment_objects_are_given_to_every_node_own_ones_winning(tmp_path: Pa
     assert results["c"].metrics.treatments["t"].metrics == {"seen": ["t:3.0"], "factor": [9]}
 
 
+@pytest.mark.contract("7.1.6")
 def test_what_a_selection_leaves_out_stays_and_what_the_definition_lost_disappears(tmp_path: Path) -> None:
     both = [Treatment("high", {"lr": 0.5}), Treatment("low", {"lr": 0.01})]
     treated(tmp_path, both, []).run(strategy="resume")
@@ -396,6 +406,7 @@ def test_what_a_selection_leaves_out_stays_and_what_the_definition_lost_disappea
     assert (tmp_path / "p/v0/high/.crystallize_complete").exists()
 
 
+@pytest.mark.contract("6.2")
 def test_editing_one_treatment_re_runs_its_condition_only(tmp_path: Path) -> None:
     treated(tmp_path, [Treatment("high", {"lr": 0.5}), Treatment("low", {"lr": 0.01})], []).run(strategy="resume")
 
@@ -475,6 +486,7 @@ def test_results_given_out_earlier_never_change(tmp_path: Path) -> None:
     assert first["a"].metrics.baseline.metrics == {"val": [1]}
 
 
+@pytest.mark.contract("6.25", "7.1.11")
 def test_seeds_are_the_same_in_every_run_and_part_of_the_key(tmp_path: Path) -> None:
     def run(seed: int | None) -> Result:
         plugins = [ArtifactPlugin(root_dir=str(tmp_path)), SeedPlugin(seed=seed)]

@@ -65,6 +65,7 @@ def pair(root: Path, up: int | None, down: int | None, *, gather: bool = False) 
     return ExperimentGraph(exp_a, exp_b), step_a, step_b
 
 
+@pytest.mark.contract("6.9")
 def test_mixed_replicates_resume(tmp_path: Path) -> None:
     graph1, *_ = pair(tmp_path, 1, 10)
     first = graph1.run()
@@ -78,6 +79,7 @@ def test_mixed_replicates_resume(tmp_path: Path) -> None:
     assert second["b"].metrics.baseline.metrics["seen"] == ["0"] * 10
 
 
+@pytest.mark.contract("6.9")
 def test_one_to_one_replicates_are_paired(tmp_path: Path) -> None:
     results = pair(tmp_path, 3, None)[0].run()
 
@@ -90,6 +92,7 @@ def test_gathering_reads_all_replicates_in_order_whatever_their_count(tmp_path: 
     assert results["b"].metrics.baseline.metrics["seen"] == [["0", "1", "2", "3"]]
 
 
+@pytest.mark.contract("6.15")
 def test_a_mismatch_names_each_alias_and_count_before_anything_runs(tmp_path: Path) -> None:
     graph, step_a, _ = pair(tmp_path, 2, 3)
 
@@ -98,6 +101,7 @@ def test_a_mismatch_names_each_alias_and_count_before_anything_runs(tmp_path: Pa
     assert step_a.calls == 0
 
 
+@pytest.mark.contract("6.6")
 def test_added_replicates_run_only_the_new_ones(tmp_path: Path) -> None:
     pair(tmp_path, 2, None)[0].run(strategy="resume")
     graph, step_a, step_b = pair(tmp_path, 4, None)
@@ -136,6 +140,7 @@ class Fixable(Count):
         return data, {"replicate": ctx["replicate"]}
 
 
+@pytest.mark.contract("6.4", "6.7")
 def test_only_the_failed_replicate_runs_again(tmp_path: Path) -> None:
     def make() -> tuple[Experiment, Fixable]:
         step = Fixable(tmp_path / "luck")
@@ -158,6 +163,7 @@ def test_only_the_failed_replicate_runs_again(tmp_path: Path) -> None:
     assert (tmp_path / "f/v0/baseline/.crystallize_complete").exists()
 
 
+@pytest.mark.contract("7.1.6")
 def test_fewer_replicates_in_the_definition_disappear_from_the_view_and_come_back_unrun(tmp_path: Path) -> None:
     lone(tmp_path, fail_at=None, replicates=3)[0].run(strategy="resume")
     lone(tmp_path, fail_at=None, replicates=2)[0].run(strategy="resume")
@@ -250,6 +256,7 @@ def test_an_edited_verifier_re_runs_no_step_and_counts(tmp_path: Path) -> None:
     assert second.get_hypothesis("bigger").results == {"t": {"p_value": 0.2}}  # type: ignore[union-attr]
 
 
+@pytest.mark.contract("7.2.5")
 def test_a_failing_verifier_is_reported_and_costs_nothing(tmp_path: Path) -> None:
     result = with_hypothesis(tmp_path, broken())[0].run(strategy="resume")
 

@@ -14,6 +14,9 @@
     ├── MissingArtifactError            a declared output was never written (also a FileNotFoundError)
     ├── BlockedError                    a job did not run because what it reads will never come
     ├── NotReusableError                a value that no fingerprint can tell apart from another
+    ├── NotTransferableError            a result that cannot travel from a worker (also a TypeError)
+    ├── WorkerLostError                 the process in which a job ran has ended (also a RuntimeError)
+    ├── JobTimeoutError                 a job or a step took longer than it may (also a TimeoutError)
     ├── StoreError                      the store cannot be opened, read or written
     └── PinnedRecordGone                a pinned earlier result is no longer there
 
@@ -22,6 +25,7 @@ A message is place, fact, remedy, in that order, on one line.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
@@ -37,6 +41,24 @@ def in_words(error: BaseException) -> str:
     """The message of an exception of ours; type and message of any other."""
     text = message_of(error)
     return text if isinstance(error, CrystallizeError) else f"{type(error).__name__}: {text}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A remedy that offers the names nearest to `name`, else all of them: ``did you mean 'scale'?``."""
+    from difflib import get_close_matches
+
+    choices = sorted(set(known))
+    close = get_close_matches(name, choices, n=3, cutoff=0.6)
+    if close:
+        return "did you mean " + " or ".join(repr(choice) for choice in close) + "?"
+    return _listed(choices)
+
+
+def _listed(choices: Sequence[str]) -> str:
+    if not choices:
+        return "none is defined"
+    more = f", … {len(choices) - 12} more" if len(choices) > 12 else ""
+    return "known: " + ", ".join(repr(choice) for choice in choices[:12]) + more
 
 
 class CrystallizeError(Exception):
@@ -159,6 +181,58 @@ class NotReusableError(CrystallizeError):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}; {self.remedy}"
+
+
+class NotTransferableError(CrystallizeError, TypeError):
+    """A result cannot travel from the worker process in which it was made.
+
+    Parameters
+    ----------
+    place : ``step Train: ``, or empty.
+    what : ``metric 'loss'``.
+    value : what cannot travel; only its type is told.
+    """
+
+    def __init__(self, place: str, what: str, value: object, error: BaseException) -> None:
+        super().__init__(
+            f"{place}{what} holds a {type(value).__name__}, which cannot travel from a worker process "
+            f"({in_words(error)}); record plain values, or run the experiment without worker processes"
+        )
+
+
+class WorkerLostError(CrystallizeError, RuntimeError):
+    """The process in which a job ran has ended.
+
+    Parameters
+    ----------
+    end : ``was ended by signal 9 (SIGKILL)``.
+    attempts : how often the job was begun.
+    """
+
+    def __init__(self, end: str, attempts: int) -> None:
+        often = "" if attempts == 1 else f", {attempts} times"
+        ended = "signal" in end
+        remedy = (
+            "if memory ran out, run fewer at once (-j) or give it less to hold"
+            if ended
+            else "raise an exception where it cannot go on"
+        )
+        super().__init__(f"its worker process {end}{often}; {remedy}")
+
+
+class JobTimeoutError(CrystallizeError, TimeoutError):
+    """A job, or a step of it, took longer than it may.
+
+    Parameters
+    ----------
+    what : ``step Train``, or ``the job``.
+    where : the stack at which it was ended.
+    """
+
+    def __init__(self, what: str, seconds: float, where: str) -> None:
+        super().__init__(f"{what} took longer than {seconds:g} s; raise its timeout, or give it less to do")
+        if where:
+            self.add_note(where)
 
 
 class StoreError(CrystallizeError):

@@ -19,7 +19,7 @@ from crystallize.history.watch import HistoryWatcher
 from crystallize.plan import events
 from crystallize.plan.plan import Plan
 from crystallize.settings import Settings
-from crystallize.store.store import Store
+from crystallize.store.store import Store, is_read_only
 
 if TYPE_CHECKING:
     from crystallize.engine.foresee import Foreseen
@@ -35,6 +35,8 @@ class Request:
     """``resume`` or ``rerun``."""
     what: str = "python"
     """Which front end: ``python``, ``cli``."""
+    jobs: int | None = None
+    """At most so many jobs at a time; None: as each group says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class Report:
     """What became of a run as a whole."""
 
     run: int
-    """Its number in the history of the plan's first root."""
+    """Its number in the history of the plan's first root; 0 when nothing could be written there."""
     runs: Mapping[Path, int]
     """Artifact root → its number in the history there."""
     seconds: float
@@ -68,10 +70,14 @@ class Session:
         self._stores: dict[Path, Store] = {}
 
     def store(self, root: Path) -> Store:
-        """The store of an artifact root, opened once. Raises StoreError when it cannot be opened."""
+        """The store of an artifact root, opened once. Raises StoreError when it cannot be opened.
+
+        One that is there and may not be written is only read: a run that reuses everything needs no more.
+        """
         if root not in self._stores:
-            write = self._write or root == self._aside
-            self._stores[root] = Store.open(root, folder=self._folder_of(root), write=write)
+            folder = self._folder_of(root)
+            write = (self._write or root == self._aside) and not is_read_only(root, folder)
+            self._stores[root] = Store.open(root, folder=folder, write=write)
         return self._stores[root]
 
     def _folder_of(self, root: Path) -> Path | None:
@@ -89,14 +95,15 @@ class Session:
         plan: Plan,
         request: Request,
         watchers: Sequence[events.Watcher],
+        stop: Callable[[], bool] = lambda: False,
     ) -> Report:
-        """Brings `plan` about and returns when all of it is settled.
+        """Brings `plan` about and returns when all of it is settled; once `stop` says so nothing more is started.
 
         Raises RuntimeError inside a running event loop that is not a notebook's, naming `arun`; StoreError or OSError
         when the store cannot be written. Failures of jobs are told to the watchers and raise nothing.
         """
         in_notebook = refuse_running_loop()
-        with self._running(plan, request, watchers, None) as (driver, report):
+        with self._running(plan, request, watchers, None, stop) as (driver, report):
             with uncollected():
                 settled = driver.prepare()
             if not settled:
@@ -143,8 +150,12 @@ class Session:
         request: Request,
         watchers: Sequence[events.Watcher],
         checkpoint: Callable[[], Awaitable[None]] | None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> Iterator[tuple[Driver, Callable[[], Report]]]:
+        from crystallize.engine.executors import Executors
         from crystallize.engine.interrupt import Interrupt
+        from crystallize.engine.leaving import told_exits
+        from crystallize.engine.machine import Machine, devices
         from crystallize.engine.run import Driver
 
         started = perf_counter()
@@ -156,19 +167,21 @@ class Session:
         }
         runs = {root: histories[root].run if root in histories else 0 for root in stores}
         told: list[events.Watcher] = [*watchers, *histories.values()]
-        with Interrupt() as interrupt:
+        with told_exits(), Interrupt() as interrupt:
             driver = Driver(
                 plan,
                 stores=stores,
                 runs=runs,
                 watchers=told,
-                stop_asked=lambda: interrupt.asked,
+                stop_asked=lambda: interrupt.asked or stop(),
                 checkpoint=checkpoint,
+                executors=Executors(Machine(devices(self.settings.environ)), request.jobs),
             )
             try:
-                yield driver, lambda: _report(driver, runs, perf_counter() - started)
+                yield driver, lambda: _report(driver, runs, perf_counter() - started, interrupt.asked)
             finally:
-                finished = events.RunFinished(driver.interrupted or not driver.finished, perf_counter() - started)
+                interrupted = (driver.interrupted and interrupt.asked) or not driver.finished
+                finished = events.RunFinished(interrupted, perf_counter() - started)
                 for watcher in told:
                     watcher(finished)
 
@@ -201,23 +214,23 @@ def in_notebook() -> bool:
 
 
 def _run_to_end(driver: Driver, *, in_thread: bool) -> None:
-    import asyncio
+    from crystallize.engine.loops import run_to_end
 
     if not in_thread:
-        asyncio.run(driver.drive())
+        run_to_end(driver.drive())
         return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="crystallize-driver") as pool:
-        pool.submit(asyncio.run, driver.drive()).result()
+        pool.submit(run_to_end, driver.drive()).result()
 
 
-def _report(driver: Driver, runs: Mapping[Path, int], seconds: float) -> Report:
+def _report(driver: Driver, runs: Mapping[Path, int], seconds: float, asked: bool) -> Report:
     return Report(
         run=next(iter(runs.values()), 0),
         runs=runs,
         seconds=seconds,
         would_reuse=driver.would_reuse,
         would_save_seconds=driver.would_save_seconds,
-        interrupted=driver.interrupted,
+        interrupted=driver.interrupted and asked,
     )

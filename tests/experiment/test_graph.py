@@ -80,6 +80,12 @@ def test_a_fan_of_a_thousand_runs_and_is_reused(tmp_path: Path) -> None:
     assert sum(result.ran["baseline"] for result in second.values()) == 0
 
 
+@pytest.mark.parametrize("what", ["x", None, Experiment])
+def test_what_is_no_experiment_is_refused_with_the_remedy(what: Any) -> None:
+    with pytest.raises(TypeError, match=r"is no experiment; give Experiment objects"):
+        ExperimentGraph.from_experiments([what])
+
+
 def test_names_that_differ_by_case_only_are_refused(tmp_path: Path) -> None:
     with pytest.raises(GraphError, match="'Top' and 'top' differ by case only"):
         graph(tmp_path, {"Top": [], "top": []})

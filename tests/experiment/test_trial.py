@@ -67,6 +67,7 @@ def test_global_generators_are_seeded_and_reproducible_one_by_one(tmp_path: Path
     assert len(set(first.metrics.baseline.metrics["numpy"])) == 4
 
 
+@pytest.mark.contract("7.1.11")
 def test_a_global_generator_beside_other_trials_is_shown_marked_and_never_reused(tmp_path: Path) -> None:
     first = run(tmp_path, draw_global(), ParallelExecution(max_workers=2))
     second = run(tmp_path, draw_global(), ParallelExecution(max_workers=2))

@@ -288,6 +288,24 @@ def test_no_sweep_while_a_job_runs_and_no_job_while_sweeping(store: Store) -> No
     assert (alone, started) == (True, False)
 
 
+def test_what_killed_jobs_left_in_views_goes_after_a_day(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = store.root / "a/v0/baseline"
+    view.mkdir(parents=True)
+    for name in (".new-1-2", ".newest", "results.json"):
+        (view / name).write_bytes(b"123")
+    (view / ".new-3-4").mkdir()
+    (view / ".new-3-4/member").write_bytes(b"45")
+
+    young = sweep(store, Rules())
+    monkeypatch.setattr("crystallize.store.sweep.LEFT_SECONDS", -1.0)
+    old = sweep(store, Rules())
+
+    assert young.left == ()
+    assert old.left == (view / ".new-1-2", view / ".new-3-4") and old.freed_bytes == 5
+    assert old.after_bytes >= 0
+    assert sorted(path.name for path in view.iterdir()) == [".newest", "results.json"]
+
+
 def test_what_killed_jobs_left_goes_after_a_day(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     left = store.scratch_folder() / "job-1"
     left.mkdir()

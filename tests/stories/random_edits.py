@@ -1,211 +1,270 @@
-"""Runs a random project after each of many random edits, and holds every result to one made from nothing.
+"""The alphabet of edits, as the rules of a state machine: after each edit every result must be what it would be anew.
 
-``python -m tests.stories.random_edits FOLDER SEED STEPS`` prints a `Report` as JSON. A process of its own, because it
-forks: some runs happen in a new process, as on the command line, others one after the other in this one, as in a
-notebook; the truth always comes from a new process with an empty store.
+``python -m tests.stories.random_edits FOLDER SEED EDITS`` prints a `Report` as JSON, and the shortest sequence of edits
+that left a stale result, if there was one. A process of its own, because it forks.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
-import random
 import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-from crystallize import ExperimentGraph
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from .random_project import FOR_READERS, OF_ROOTS, Node, Project, edited, make, write
+from .random_files import write
+from .random_project import Label, Node, Project, keys_of
+from .random_runs import Notebook, Order, Ran, artifacts, differences, run_elsewhere, truth
 
-STEPS_OF_A_PROJECT = 40
-
-Ran = dict[str, str]
-"""Label of a trial that ran → why."""
-Tree = dict[str, str]
-"""Path below the folder of results → contents."""
+EDITS_OF_A_PROJECT = 25
 
 
 @dataclass
 class Report:
-    """What came of it."""
+    """What came of all edits."""
 
-    steps: int = 0
+    edits: int = 0
+    runs: int = 0
+    """Comparisons with the truth; an edit may wait for the next one."""
     trials: int = 0
-    ran: int = 0
-    needless: int = 0
-    """Trials that ran although the very same had been recorded before."""
-    needless_after: Counter[str] = field(default_factory=Counter)
-    """The edit before a needless run, with the reason given → how often."""
-    stale: list[str] = field(default_factory=list)
-    """Where a result differs from the truth: step, edit, and the files that differ."""
+    """Trials that were compared."""
+    ran: Counter[str] = field(default_factory=Counter)
+    """The edits before a run → trials that ran."""
+    needless: Counter[str] = field(default_factory=Counter)
+    """The edits before a run → trials that ran although the very same had been recorded before."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """The edits before a needless run, with the reason given → how often."""
 
 
-class Soak:
+class Way(NamedTuple):
+    """How an edit is saved, and how the run after it is started."""
+
+    saved: Literal["before", "while running", "later"]
+    """Before the run, in the middle of one (another follows), or together with the next edit."""
+    here: bool
+    """In the process of the run before, as in a notebook; else in a new one."""
+    at: int
+    """So many events come before it is saved in the middle."""
+
+
+NUMBERS = st.integers(0, 3)
+WAYS = st.builds(
+    Way,
+    saved=st.sampled_from(["before", "before", "before", "while running", "later"]),
+    here=st.booleans(),
+    at=st.integers(0, 5),
+)
+Rule = Callable[..., None]
+
+
+@st.composite
+def projects(draw: st.DrawFn) -> Project:
+    """Graphs of two to four experiments."""
+    nodes: dict[str, Node] = {}
+    for number in range(draw(st.integers(2, 4))):
+        reads = [name for name in nodes if draw(st.booleans())]
+        nodes[f"e{number}"] = Node(f"f{number}", reads, gathers=bool(reads) and draw(st.booleans()))
+    nodes["e0"].treatment = 1
+    return Project(nodes)
+
+
+def edit(kind: str, change: Callable[..., None], *, alike: bool = False, **drawn: st.SearchStrategy[Any]) -> Rule:
+    """A rule: `change` is made to a copy of the project, saved in one of all ways, and the results are compared."""
+
+    def apply(self: RandomEdits, way: Way, **values: Any) -> None:
+        project = self.project.copy()
+        change(project, **values)
+        self.move_to(project, kind, way, alike=alike)
+
+    apply.__name__ = f"edit_{kind.replace(' ', '_')}"
+    return rule(way=WAYS, **drawn)(apply)
+
+
+def turning(kind: str, *knobs: str, alike: bool = False) -> Rule:
+    """A rule that turns one of `knobs` of an experiment."""
+
+    def turn(project: Project, which: int, knob: str, by: int) -> None:
+        _, node = project.named(which)
+        node.knobs[knob] = (node.knobs[knob] + by) % 3
+
+    return edit(kind, turn, alike=alike, which=NUMBERS, knob=st.sampled_from(knobs), by=st.integers(1, 2))
+
+
+def counting(kind: str, name: str) -> Rule:
+    """A rule that changes what all experiments share."""
+
+    def count(project: Project, by: int) -> None:
+        setattr(project, name, (getattr(project, name) + by) % 3)
+
+    return edit(kind, count, by=st.integers(1, 2))
+
+
+def _set_treatment(project: Project, which: int, payload: int | None) -> None:
+    project.named(which)[1].treatment = payload
+
+
+def _set_replicates(project: Project, count: int) -> None:
+    project.replicates = count
+
+
+def _comment(project: Project, which: int) -> None:
+    project.named(which)[1].comment += 1
+
+
+def _rename(project: Project, which: int) -> None:
+    _, node = project.named(which)
+    node.folder = node.folder[:2] if node.folder.endswith("_moved") else f"{node.folder}_moved"
+
+
+def _connect(project: Project, which: int, other: int) -> None:
+    names = list(project.nodes)
+    reader = 1 + which % (len(names) - 1)
+    upstream = names[other % reader]
+    reads = project.nodes[names[reader]].reads
+    if upstream in reads:
+        reads.remove(upstream)
+    else:
+        reads.append(upstream)
+
+
+class RandomEdits(RuleBasedStateMachine):
     """One project, edited again and again."""
 
-    def __init__(self, folder: Path, seed: int, report: Report) -> None:
-        self._chance = random.Random(seed)
-        self._root, self._truth = folder / "project", folder / "truth"
-        self._data = self._root / "data"
-        self._project = make(self._chance)
+    folder: Path
+    report: Report
+    _made = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        RandomEdits._made += 1
+        self._folder = self.folder / str(self._made)
+        self._root = self._folder / "project"
+        self._notebook = Notebook()
         self._past: list[Project] = []
+        self._waiting: list[str] = []
         self._recorded: set[Any] = set()
-        self._report = report
 
-    def step(self) -> None:
-        """One edit or return to an earlier state, one run, one comparison."""
-        edit = self._edit()
-        write(self._project, self._root, sneaky=self._chance.random() < 0.3)
-        os.environ["QA_VARIABLE"] = str(self._project.variable)
-        shutil.rmtree(self._truth, ignore_errors=True)
-        forked(lambda: self._run(self._truth))
-        here = self._chance.random() < 0.4
-        ran = self._run(self._data) if here else forked(lambda: self._run(self._data))
-        self._compare(edit)
-        self._count(edit, ran)
+    def teardown(self) -> None:
+        self._notebook.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _edit(self) -> str:
-        self._past.append(deepcopy(self._project))
-        if len(self._past) == 1:
-            return "first run"
-        if self._chance.random() < 0.2:
-            self._project = deepcopy(self._chance.choice(self._past))
-            return "revert"
-        edits = []
-        for _ in range(self._chance.choice([1, 1, 1, 2, 3])):
-            self._project, what = edited(self._project, self._chance)
-            edits.append(what)
-        return " + ".join(edits)
+    @initialize(project=projects())
+    def begin(self, project: Project) -> None:
+        self.project = project
+        write(project, self._root)
+        self._compare("first run", run_elsewhere(Order(self._root, project.variable)))
 
-    def _run(self, data: Path) -> Ran:
-        os.chdir(self._root)
-        os.environ["CRYSTALLIZE_DATA"] = str(data)
-        for name in [name for name in sys.modules if name.partition(".")[0] == "lib"]:
-            del sys.modules[name]  # as a new process would find them
-        results = ExperimentGraph.from_yaml("experiments").run(strategy="resume")
-        failed = {name: list(map(str, result.errors.values())) for name, result in results.items() if result.errors}
-        assert not failed, failed
-        return {
-            "/".join((name, *key.rsplit("_rep_", 1))): reason
-            for name, result in results.items()
-            for key, reason in result.reasons.items()
-        }
+    edit_step = turning("step", "body", "nested", "match", "genexp")
+    edit_helper = turning("helper", "helper", "star", "table", "closure", "patched", "late", "behind")
+    edit_constant = turning("constant", "const", "attribute", "default", "member", "argument")
+    edit_base_class = turning("base class", "base")
+    edit_decorator = turning("decorator", "decorator")
+    edit_compiled_helper = turning("compiled helper", "compiled", "jitted")
+    edit_mutated_instance = turning("mutated instance", "mutated")
+    edit_value_from_file = turning("module value read from a file", "value")
+    edit_pickled_class = turning("method of a pickled class", "method")
+    edit_cached_loader = turning("cached loader", "cached")
+    edit_cacheable_step = turning("cacheable step", "prepare", "noted")
+    edit_datasource = turning("datasource", "source")
+    edit_file = turning("file", "read")
+    replace_file_alike = turning("file of equal size and time", "read", "cached", "value", "noted", alike=True)
+    replace_module_alike = turning("module of equal size and time", "body", "helper", "const", "jitted", alike=True)
+    edit_listing = turning("listing", "listing")
+    edit_absent_file = turning("absent file", "absent")
+    edit_loader = turning("loader", "loader")
+    edit_writer = turning("writer", "writer")
+    edit_parameter = turning("parameter", "param")
+    edit_plugin = turning("plugin", "plugin", "marker")
+    edit_seed_function = turning("seed function", "seeding")
+    edit_global_generator = turning("global generator in threads", "draws", "threads")
+    edit_deep_constant = counting("constant far away", "deep")
+    edit_late_constant = counting("constant of a late module", "far")
+    edit_variable = counting("environment variable", "variable")
+    edit_seed = counting("seed", "seed")
+    edit_treatment = edit(
+        "treatment payload", _set_treatment, which=NUMBERS, payload=st.sampled_from([None, 1, 2, 3])
+    )
+    edit_replicates = edit("replicates", _set_replicates, count=st.integers(1, 3))
+    edit_comment = edit("comment", _comment, which=NUMBERS)
+    rename_folder = edit("name of a folder", _rename, which=NUMBERS)
+    connect = edit("connection", _connect, which=NUMBERS, other=NUMBERS)
 
-    def _compare(self, edit: str) -> None:
-        told, truth = tree(self._data, self._project), tree(self._truth, self._project)
-        wrong = sorted(path for path in told.keys() | truth.keys() if told.get(path) != truth.get(path))
-        if wrong:
-            shown = "; ".join(f"{path}: {difference(told.get(path), truth.get(path))}" for path in wrong[:2])
-            self._report.stale.append(f"step {self._report.steps}, {edit}: {len(wrong)} files differ: {shown}")
+    @precondition(lambda self: self._past)
+    @rule(back=st.integers(1, 40), way=WAYS)
+    def revert(self, back: int, way: Way) -> None:
+        """Everything is again as it was some edits ago."""
+        self.move_to(self._past[-1 - back % len(self._past)].copy(), "revert", way)
 
-    def _count(self, edit: str, ran: Ran) -> None:
-        report, keys = self._report, self._keys()
-        report.steps += 1
+    def move_to(self, project: Project, kind: str, way: Way, *, alike: bool = False) -> None:
+        """Saves the project in some way, runs it, and compares."""
+        before, self.project = self.project, project
+        self._past.append(before)
+        self.report.edits += 1
+        self._waiting.append(kind if way.saved != "while running" else f"{kind}, saved while running")
+        if way.saved == "later":
+            return
+        run = self._notebook.run if way.here else run_elsewhere
+        if way.saved == "while running":
+            write(before, self._root)
+            strategy = "resume" if len(self._waiting) > 1 else "rerun"
+            run(Order(self._root, before.variable, strategy, saved=project, at=way.at))
+        else:
+            write(project, self._root, alike=alike)
+        self._compare(" + ".join(self._waiting), run(Order(self._root, project.variable)))
+        self._waiting = []
+
+    def _compare(self, kind: str, ran: Ran) -> None:
+        right = truth(self.project, self._folder / "truth")
+        keys = keys_of(self.project, artifacts(self.project, right))
+        self._count(kind, ran, keys)
+        wrong = differences(self.project, self._root, right, ran)
+        assert not wrong, f"stale after {kind}: {'; '.join(wrong[:3])}"
+
+    def _count(self, kind: str, ran: Ran, keys: dict[Label, Any]) -> None:
+        report = self.report
+        report.runs += 1
         report.trials += len(keys)
-        report.ran += len(ran)
+        report.ran[kind] += len(ran)
         for label, reason in ran.items():
             if keys[label] in self._recorded:
-                report.needless += 1
-                report.needless_after[f"{edit}: {reason}"] += 1
-        self._recorded.update(keys.values())
-
-    def _keys(self) -> dict[str, Any]:
-        """Label → all that a trial's result depends on, read from the project and from the truth about its inputs."""
-        keys: dict[str, Any] = {}
-        conditions: dict[str, list[str]] = {}
-        for name, node in self._project.nodes.items():
-            inherited = any("high" in conditions[upstream] for upstream in node.reads)
-            conditions[name] = ["baseline", *(["high"] if inherited or node.treatment is not None else [])]
-            for condition in conditions[name]:
-                for folder in sorted((self._truth / name / "v0").glob("replicate_*")):
-                    replicate = folder.name.rpartition("_")[2]
-                    inputs = [self._input(up, condition, replicate, node, conditions[up]) for up in node.reads]
-                    keys[f"{name}/{condition}/{replicate}"] = (
-                        name, condition, replicate, own_knobs(node), node.gathers,
-                        node.treatment if condition == "high" else None,
-                        self._project.deep, self._project.variable, self._project.seed, tuple(inputs),
-                    )  # fmt: skip
-        return keys
-
-    def _input(self, upstream: str, condition: str, replicate: str, reader: Node, has: list[str]) -> Any:
-        chosen = condition if condition in has else "baseline"
-        folder = self._truth / upstream / "v0"
-        count = len(list(folder.glob("replicate_*")))
-        numbers = range(count) if reader.gathers else [int(replicate) if count > 1 else 0]
-        files = [folder / f"replicate_{number}" / chosen / "WorkStep" for number in numbers]
-        contents = [path.read_bytes() for each in files for path in sorted(each.iterdir())]
-        knobs = self._project.nodes[upstream].knobs
-        return upstream, tuple(contents), tuple(knobs[knob] for knob in FOR_READERS)
-
-
-def own_knobs(node: Node) -> tuple[int, ...]:
-    """The knobs that count for an experiment itself."""
-    skipped = {"loader", *(OF_ROOTS if node.reads else ())}
-    return tuple(number for knob, number in node.knobs.items() if knob not in skipped)
-
-
-def tree(data: Path, project: Project) -> Tree:
-    """The results of all experiments, as their folders show them."""
-    return {
-        str(path.relative_to(data)): path.read_bytes().decode("latin-1")
-        for name in project.nodes
-        for path in sorted((data / name).rglob("*"))
-        if path.is_file() and path.name != "metadata.json"
-    }
-
-
-def difference(told: str | None, truth: str | None) -> str:
-    """Where the contents of a file are wrong; of metrics those that are."""
-    try:
-        shown, right = json.loads(told or "")["metrics"], json.loads(truth or "")["metrics"]
-    except (ValueError, KeyError, TypeError):
-        return f"{told!r} is not {truth!r}"
-    names = [name for name in {**shown, **right} if shown.get(name) != right.get(name)]
-    return ", ".join(f"{name} {shown.get(name)} is not {right.get(name)}" for name in names)
-
-
-def forked(work: Callable[[], Ran]) -> Ran:
-    """What `work` gives in a process of its own."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(writing, b"\n" + json.dumps(work()).encode())
-        except BaseException as error:
-            import traceback
-
-            os.write(writing, "".join(traceback.format_exception(error)).encode()[-60_000:])
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read()
-    os.waitpid(child, 0)
-    assert said.startswith(b"\n"), said.decode()
-    ran: Ran = json.loads(said)
-    return ran
+                report.needless[kind] += 1
+                report.reasons[f"{kind}: {reason}"] += 1
+        self._recorded.update(
+            key for label, key in keys.items() if label not in ran or not self.project.nodes[label[0]].draws_in_threads
+        )
 
 
 def main() -> None:
-    """Runs as many steps as asked and prints the report; a new project every forty steps."""
-    folder, seed, steps = Path(sys.argv[1]).resolve(), int(sys.argv[2]), int(sys.argv[3])
+    """Makes at least as many edits as asked, on many projects, and prints the report."""
+    folder, number, edits = Path(sys.argv[1]).resolve(), int(sys.argv[2]), int(sys.argv[3])
     logging.disable(logging.CRITICAL)
-    # Without compiled code kept nobody can tell that a module was not edited since its import.
-    sys.dont_write_bytecode = False
-    report = Report()
-    for number in range(0, steps, STEPS_OF_A_PROJECT):
-        soak = Soak(folder / str(number), seed + number, report)
-        for _ in range(min(STEPS_OF_A_PROJECT, steps - number)):
-            soak.step()
-        os.chdir(folder)
-        shutil.rmtree(folder / str(number))
-    print(json.dumps(vars(report)))
+    # Python itself would take compiled code for current where size and second of an edit are the same.
+    sys.dont_write_bytecode = True
+    report, of_each = Report(), min(EDITS_OF_A_PROJECT, max(4, edits // 5))
+    RandomEdits.folder, RandomEdits.report = folder, report
+    try:
+        while report.edits < edits:
+            rules = settings(
+                max_examples=max(2, (edits - report.edits) // of_each),
+                stateful_step_count=1 + of_each,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate, Phase.shrink],
+                suppress_health_check=list(HealthCheck),
+                print_blob=False,
+            )
+            run_state_machine_as_test(seed(number)(RandomEdits), settings=rules)
+            number += 1
+    finally:
+        print(json.dumps(vars(report)))
 
 
 if __name__ == "__main__":

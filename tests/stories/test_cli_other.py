@@ -76,6 +76,7 @@ def test_a_reader_that_leaves_early_is_no_error(training: Story) -> None:
 # graph
 
 
+@pytest.mark.contract("6.17")
 def test_a_graph_is_printed_as_text_and_loads_no_code(training: Story) -> None:
     training.write("experiments/train/steps.py", "raise SystemExit('loaded')")
 

@@ -132,6 +132,8 @@ def test_a_broken_target_is_one_line_and_2(training: Story) -> None:
         (["train", "--set", "rate=1"], "is not of the form experiment.path=value"),
         (["train", "--strategy", "again"], "'again' is not one of 'resume', 'rerun'"),
         (["train", "--replicates", "0"], "--replicates"),
+        (["train", "--set", "train.replicates=0"], "--set replicates: 0 is below 1"),
+        (["train", "--set", "train.treatments="], "'train' has hypotheses but no treatments"),
         (["--frobnicate"], "No such option"),
     ],
 )

@@ -75,6 +75,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.contract("6.7")
 @pytest.mark.parametrize("after", [1, 7, 30])
 def test_a_killed_run_loses_at_most_the_trial_in_flight(slow: Story, after: int) -> None:
     process = started(slow)
@@ -107,6 +108,7 @@ def test_ctrl_c_finishes_what_runs_keeps_it_and_says_so(slow: Story) -> None:
     assert not (slow.folder / "data/slow/v0/t/.crystallize_complete.tmp").exists()
 
 
+@pytest.mark.contract("6.5")
 def test_a_stopped_run_leaves_no_marker_over_what_is_missing(slow: Story) -> None:
     process = started(slow)
     wait_for(lambda: len(executed(slow)) >= 3)

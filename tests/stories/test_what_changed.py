@@ -19,6 +19,7 @@ def tutorial(tmp_path: Path) -> Story:
     return story
 
 
+@pytest.mark.contract("6.20")
 def test_the_tutorial_as_printed_gives_six_and_a_second_run_executes_nothing(tmp_path: Path) -> None:
     story = Story(tmp_path, TUTORIAL)
 
@@ -53,6 +54,7 @@ def test_a_renamed_folder_and_a_moved_checkout_re_run_nothing(tutorial: Story) -
     assert tutorial.run("consumer") == {}
 
 
+@pytest.mark.contract("6.1", "6.3")
 def test_an_edited_step_re_runs_it_and_what_reads_changed_bytes(tutorial: Story) -> None:
     tutorial.edit("experiments/producer/steps.py", "sum(data", "1 + sum(data")
 
@@ -63,6 +65,7 @@ def test_an_edited_step_re_runs_it_and_what_reads_changed_bytes(tutorial: Story)
     assert tutorial.metrics("consumer") == {"total_from_producer": [7]}
 
 
+@pytest.mark.contract("6.26")
 def test_an_upstream_re_run_with_equal_bytes_stops_there(tutorial: Story) -> None:
     tutorial.edit("experiments/producer/steps.py", "sum(data", "0 + sum(data")
 
@@ -172,6 +175,7 @@ def helped(tmp_path: Path) -> Story:
 USES = {f"uses/{condition}/{replicate}" for condition in ("baseline", "high") for replicate in (0, 1)}
 
 
+@pytest.mark.contract("6.26")
 def test_a_helper_two_modules_away_re_runs_exactly_its_users(helped: Story) -> None:
     helped.edit("library/lib_pkg/constants.py", "FACTOR = 2", "FACTOR = 5")
 
@@ -189,6 +193,7 @@ def test_what_no_step_reaches_does_not_count(helped: Story) -> None:
     assert helped.run() == {}
 
 
+@pytest.mark.contract("6.2")
 def test_an_edited_treatment_re_runs_its_condition_only(helped: Story) -> None:
     helped.edit("experiments/uses/config.yaml", "bias: 10", "bias: 11")
 

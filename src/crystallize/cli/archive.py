@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from crystallize.cli.candidates import Candidate, candidates
-from crystallize.errors import UnknownNameError
+from crystallize.errors import UnknownNameError, nearest
 from crystallize.experiment.objects.constants import BASELINE_CONDITION
-from crystallize.experiment.objects.names import nearest
 from crystallize.history.history import GroupRow, History, RunRow
 from crystallize.history.stats import Stats
 from crystallize.session import Session

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from crystallize.cli.explanation import Explanation, explain_all, foreseen_row
 from crystallize.engine.foresee import Foreseen
-from crystallize.errors import DefinitionError, UnknownNameError
-from crystallize.experiment.compile import Node
-from crystallize.experiment.objects.names import nearest
+from crystallize.errors import DefinitionError, UnknownNameError, nearest
+from crystallize.experiment.compiling.node import Node
+from crystallize.experiment.objects.links import name_of
 from crystallize.experiment.running import Running
 from crystallize.history.history import JobRow
 from crystallize.session import Session
@@ -31,8 +31,13 @@ class Foresight:
 
     @property
     def names(self) -> dict[int, str]:
-        """Group → experiment."""
-        return {node.group: node.experiment.label for node in self.nodes}
+        """Group → experiment, or which fetches it is."""
+        names = {node.group: node.experiment.label for node in self.nodes}
+        for node in self.nodes:
+            if node.fetch_group is not None:
+                sources = ", ".join(map(name_of, node.volatile.values()))
+                names[node.fetch_group] = f"fetch of {node.experiment.label} (volatile: {sources})"
+        return names
 
     def only(self, condition: str | None, replicate: int | None) -> Foresight:
         """The part of it that is about one condition, one replicate, or both.

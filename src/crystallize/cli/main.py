@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from crystallize.cli import audit, explain, graph, history, new, show, stats, store
+from crystallize.cli import audit, explain, graph, history, lint, new, show, stats, store
 from crystallize.cli import run as run_command
 
 
@@ -44,6 +44,7 @@ app.command("show")(show.show)
 app.command("history")(history.history)
 app.command("audit")(audit.audit)
 app.command("stats")(stats.stats)
+app.command("lint")(lint.lint)
 app.add_typer(store.store, name="store")
 
 
@@ -52,7 +53,10 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    raise SystemExit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    from crystallize.engine.leaving import leave
+
+    leave(code, *((0.1,) if code == run_command.INTERRUPTED else ()))
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -96,15 +96,17 @@ class Progress:
         self._previous = previous
         self._estimate: Estimate | None = None
         self._running = ""
+        self._fetches = 0
         self._settled_at = monotonic()
         self._display: _Bar | _Lines | None = None
 
     def __call__(self, event: events.Event) -> None:
         """Follows one event. The tally must have seen it before."""
-        if isinstance(event, events.JobStarted):
-            self._running = self._tally.plan.groups[event.job.group].name
-            if self._display is None:
-                self._start()
+        if isinstance(event, (events.JobStarted, events.FetchStarted)):
+            self._show(event.job.group)
+        elif self._estimate is not None and isinstance(event, events.Fetched):
+            took = None if event.record is None or event.shared else event.record.seconds
+            self._estimate.settle(event.job.index, took)
         elif self._estimate is not None and isinstance(
             event, (events.JobReused, events.JobDone, events.JobFailed, events.JobBlocked, events.JobCancelled)
         ):
@@ -123,8 +125,8 @@ class Progress:
 
     @property
     def total(self) -> int:
-        """Jobs of the run."""
-        return len(self._tally.plan.jobs)
+        """Jobs of the run, without those that only fetch."""
+        return len(self._tally.plan.jobs) - self._fetches
 
     @property
     def settled(self) -> int:
@@ -143,8 +145,14 @@ class Progress:
             parts.append(f"saved {console.duration(self._tally.seconds_saved)}")
         return " · ".join(parts)
 
+    def _show(self, group: int) -> None:
+        self._running = self._tally.plan.groups[group].name
+        if self._display is None:
+            self._start()
+
     def _start(self) -> None:
         plan = self._tally.plan
+        self._fetches = sum(plan.groups[job.group].fetches_for is not None for job in plan.jobs)
         self._estimate = Estimate(plan, self._previous(plan), {row.label for row in self._tally.jobs})
         self._settled_at = monotonic()
         self._display = (_Bar if sys.stderr.isatty() else _Lines)(self)

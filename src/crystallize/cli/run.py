@@ -30,6 +30,15 @@ class Strategy(str, Enum):  # noqa: UP042  (typer shows the values of a `str` en
     rerun = "rerun"
 
 
+class Place(str, Enum):  # noqa: UP042  (typer shows the values of a `str` enum)
+    """Where trials run."""
+
+    serial = "serial"
+    thread = "thread"
+    process = "process"
+    async_ = "async"
+
+
 def run(
     targets: Targets = None,
     strategy: Annotated[
@@ -51,6 +60,13 @@ def run(
     pin: Pins = None,
     reuse_from: ReuseFrom = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and why; write nothing.")] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", min=1, metavar="N", help="Trials at a time, in worker processes by default."),
+    ] = None,
+    executor: Annotated[
+        Place | None, typer.Option(help="Where all trials run, in place of what experiments say.")
+    ] = None,
     restore: Annotated[
         bool, typer.Option("--restore", help="Put missing completion markers back instead of running again.")
     ] = False,
@@ -89,6 +105,8 @@ def run(
             None if strategy is None else strategy.value,
             seed=seed,
             pin=parse_pins(pin, reuse_from, list(loaded.graph.experiments)),
+            jobs=jobs,
+            executor=None if executor is None else executor.value,
             restore=restore,
             watchers=[tally, progress],
             settings=settings,

@@ -65,6 +65,7 @@ def run_document(
         "blocked": sum(group.blocked for group in counts),
         "undecided": undecided,
         "memo_hits": sum(entry["memo_hits"] for entry in entries),
+        "fetched": sum(entry["fetched"] for entry in entries),
         "seconds": seconds,
         "seconds_saved": sum(group.seconds_saved for group in counts),
         "jobs": [job_entry(job) for job in jobs],
@@ -85,7 +86,7 @@ def finished_document(
     groups = {name: GroupRow(name) for name in results} | by_group(jobs)
     return run_document(
         "run",
-        run=report.run,
+        run=report.run or None,
         strategy=strategy,
         jobs=jobs,
         groups=groups,
@@ -141,6 +142,7 @@ def experiment_entry(counts: GroupRow, result: Result | None = None) -> Json:
         "failed": counts.failed,
         "blocked": counts.blocked,
         "memo_hits": 0,
+        "fetched": 0,
         "seconds": counts.seconds,
         "seconds_saved": counts.seconds_saved,
         "conditions": {},
@@ -155,6 +157,7 @@ def experiment_entry(counts: GroupRow, result: Result | None = None) -> Json:
 
         entry |= {
             "memo_hits": result.memo_hits,
+            "fetched": result.fetched,
             "conditions": {
                 name: {"ran": ran, "reused": result.reused.get(name, 0)} for name, ran in result.ran.items()
             },

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crystallize.fingerprint.digest import Digest
+from crystallize.plan.job import FETCH
 from crystallize.store.holdings import Held, Holdings
 from crystallize.store.store import Store
 from crystallize.store.sweep import store_bytes
@@ -69,7 +70,7 @@ def _experiment(name: str, records: list[Held], holdings: Holdings) -> Experimen
     leaves = frozenset[Digest]().union(*(record.leaves for record in records))
     return ExperimentStatus(
         name=name,
-        trials=len({record.label for record in records}),
+        trials=len({record.label for record in records if record.kind != FETCH}),
         results=len(records),
         seconds=sum(record.seconds for record in records),
         bytes=holdings.bytes_of(leaves),

@@ -275,8 +275,7 @@ def _opened(*, write: bool) -> Iterator[tuple[Session, Store]]:
 
 def _check_known(opened: Store, selection: str) -> None:
     """Raises UnknownNameError when no record is of `selection`."""
-    from crystallize.errors import UnknownNameError
-    from crystallize.experiment.objects.names import nearest
+    from crystallize.errors import UnknownNameError, nearest
     from crystallize.store.forget import labels_of
 
     if not labels_of(opened, selection):

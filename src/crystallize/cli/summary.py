@@ -43,7 +43,8 @@ def print_run(
 ) -> None:
     """Everything about a finished run, ending in a line like ``ran 3, reused 37, failed 0, blocked 0 in 1.2 s``."""
     if results:
-        line(console, (f"run {report.run}", "bold"), (f"  strategy {strategy}", "dim"))
+        number = f" {report.run}" if report.run else ""
+        line(console, (f"run{number}", "bold"), (f"  strategy {strategy}", "dim"))
         console.print()
     print_results(console, results)
     counts = tally.counts
@@ -56,13 +57,16 @@ def print_run(
     line(
         console,
         (", ".join(told), "bold green" if is_fine else "bold red"),
-        f" in {duration(report.seconds)} (saved {duration(tally.seconds_saved)}){_memos(results)}",
+        f" in {duration(report.seconds)} (saved {duration(tally.seconds_saved)}){_beside(results)}",
     )
 
 
-def _memos(results: Mapping[str, Result]) -> str:
+def _beside(results: Mapping[str, Result]) -> str:
+    """What happened beside whole trials: steps from memos, fetches of outside state."""
     hits = sum(result.memo_hits for result in results.values())
-    return f", {plural(hits, 'step')} from memos" if hits else ""
+    fetched = sum(result.fetched for result in results.values())
+    memos = f", {plural(hits, 'step')} from memos" if hits else ""
+    return memos + (f", fetched {fetched}" if fetched else "")
 
 
 def print_faults(console: Console, errors: Iterable[Exception]) -> None:
@@ -108,7 +112,8 @@ def _print_experiment(console: Console, name: str, result: Result, notices: Sequ
     replicates = result.provenance.get("replicates", 1)
     ran, reused = sum(result.ran.values()), sum(result.reused.values())
     pinned = "" if result.pinned is None else f" · pinned from run {result.pinned}"
-    counts = f"  {plural(replicates, 'replicate')} · ran {ran} · reused {reused}{pinned}"
+    fetched = f" · fetched {result.fetched}" if result.fetched else ""
+    counts = f"  {plural(replicates, 'replicate')} · ran {ran} · reused {reused}{fetched}{pinned}"
     line(console, (name, "bold"), (counts, "dim"))
     print_metrics(console, result.metrics.conditions())
     _print_origins(console, result)

@@ -12,9 +12,9 @@ from crystallize.experiment.experiment import Experiment
 from crystallize.experiment.folders.assemble import load_targets
 from crystallize.experiment.folders.config import KEYS
 from crystallize.experiment.folders.references import Catalog
-from crystallize.experiment.folders.yaml_lines import parse_value
 from crystallize.experiment.graph import ExperimentGraph
 from crystallize.settings import Settings
+from crystallize.yaml_lines import parse_value
 
 
 @dataclass(frozen=True, slots=True)

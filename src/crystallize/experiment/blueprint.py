@@ -15,6 +15,7 @@ from crystallize.experiment.objects.datasource import DataSource
 from crystallize.experiment.objects.execution import Execution
 from crystallize.experiment.objects.hypothesis import Hypothesis
 from crystallize.experiment.objects.legacy_cache import compute_hash
+from crystallize.experiment.objects.limits import Limits
 from crystallize.experiment.objects.links import READERS
 from crystallize.experiment.objects.names import check_distinct, check_name
 from crystallize.experiment.objects.pipeline import Pipeline
@@ -41,6 +42,7 @@ class Blueprint:
     replicates : how often each condition runs; None: as many as what it reads, else once. Numbers below 1 count as 1.
     reads : files, folders and globs (relative to the project) that trials read though no artifact names them.
     ignore : globs left out of the folders in `reads`.
+    timeout, retries, resources : of each trial as a whole, see `Limits.of`; steps may have some of their own.
 
     Raises DefinitionTypeError (a TypeError) when `replicates` is no whole number, DefinitionError for a bad name.
     """
@@ -60,6 +62,9 @@ class Blueprint:
         replicates: int | None = None,
         reads: Sequence[str] = (),
         ignore: Sequence[str] = (),
+        timeout: float | str | None = None,
+        retries: int = 0,
+        resources: Mapping[str, float | str] | None = None,
     ) -> None:
         self.name = None if name is None else check_name("experiment", name)
         self.description = description
@@ -72,6 +77,7 @@ class Blueprint:
         check_distinct("condition", [treatment.name for treatment in self.treatments])
         self.hypotheses = _listed("hypotheses", hypotheses, Hypothesis)
         self.reads, self.ignore = tuple(reads), tuple(ignore)
+        self.limits = Limits.of(timeout=timeout, retries=retries, resources=resources)
         self.id: str | None = None
         self.notices: tuple[str, ...] = ()
         """What its definition has to say to the user, whatever a run brings."""
@@ -148,18 +154,12 @@ class Blueprint:
         return None
 
     def executor(self, trials: int) -> tuple[str, int]:
-        """Where trials run (``serial``, ``async`` or ``thread``) and how many of `trials` at a time.
+        """Where trials run (``serial``, ``async``, ``thread`` or ``process``) and how many of `trials` at a time.
 
         The last plugin that says so decides. Raises DefinitionError for what is not here yet.
         """
         for plugin in reversed(self.plugins):
             if isinstance(plugin, Execution):
-                if plugin.mode == "process":
-                    raise DefinitionError(
-                        f"experiment '{self.label}' asks for worker processes, which are not here yet",
-                        key="executor",
-                        remedy="use threads, or leave the plugin out",
-                    )
                 return plugin.mode, plugin.workers(trials)
             if overrides(plugin, "run_experiment_loop"):
                 raise DefinitionError(

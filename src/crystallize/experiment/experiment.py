@@ -8,7 +8,8 @@ from typing import Any, Self
 
 from crystallize.errors import DefinitionError
 from crystallize.experiment.blueprint import Blueprint, checked_replicates, chosen_strategy
-from crystallize.experiment.compile import Asked, Node
+from crystallize.experiment.compiling.node import Asked, Node
+from crystallize.experiment.compiling.placing import checked_executor, checked_jobs
 from crystallize.experiment.objects.artifact import Artifact
 from crystallize.experiment.objects.datasource import DataSource
 from crystallize.experiment.objects.hypothesis import Hypothesis
@@ -50,6 +51,8 @@ class Experiment(Blueprint):
         replicates: int | None = None,
         strategy: str | None = None,
         seed: int | None = None,
+        jobs: int | None = None,
+        executor: str | None = None,
     ) -> Result:
         """Run every trial that ``strategy`` does not let reuse, save the results, verify the hypotheses.
 
@@ -60,11 +63,12 @@ class Experiment(Blueprint):
         replicates : in place of the defined count.
         strategy : ``resume`` reuses every trial that nothing has changed; ``rerun`` (the default) runs all.
         seed : base seed in place of the defined one.
+        jobs, executor : how many trials at a time, and where; see `ExperimentGraph.run`.
 
         What a trial raises is in `Result.errors`. Raises ValueError for a wrong definition, strategy or name, what
         `before_run` or a step's `setup` raised, and RuntimeError inside a running event loop (then use `arun`).
         """
-        running = self._running(treatments, hypotheses, replicates, strategy, seed)
+        running = self._running(treatments, hypotheses, replicates, strategy, seed, jobs, executor)
         return running.only(running.run())
 
     async def arun(
@@ -75,9 +79,11 @@ class Experiment(Blueprint):
         replicates: int | None = None,
         strategy: str | None = None,
         seed: int | None = None,
+        jobs: int | None = None,
+        executor: str | None = None,
     ) -> Result:
         """As `run`, inside a running event loop."""
-        running = self._running(treatments, hypotheses, replicates, strategy, seed)
+        running = self._running(treatments, hypotheses, replicates, strategy, seed, jobs, executor)
         return running.only(await running.arun())
 
     def artifact_datasource(
@@ -105,25 +111,22 @@ class Experiment(Blueprint):
         replicates: int | None,
         strategy: str | None,
         seed: int | None,
+        jobs: int | None,
+        executor: str | None,
     ) -> Running:
         self.validate()
-        own = self.hypotheses if hypotheses is None else list(hypotheses)
-        listed = self.treatments if treatments is None else treatments
-        if own and all(getattr(treatment, "name", treatment) == "baseline" for treatment in listed):
-            raise DefinitionError(
-                f"experiment '{self.name}' has hypotheses but no treatments to compare with the baseline",
-                key="hypotheses",
-                remedy="add a treatment",
-            )
         settings = Settings.load()
         asked = Asked(
             strategy=None if strategy is None else chosen_strategy(strategy),
             default_strategy=settings.strategy or "rerun",
             treatments=treatments,
+            hypotheses=None if hypotheses is None else list(hypotheses),
             replicates=checked_replicates(replicates),
             seed=seed,
+            jobs=checked_jobs(jobs),
+            executor=checked_executor(executor),
         )
-        return Running(nodes_for([self]), asked, hypotheses={id(self): own}, raise_setup_errors=True, settings=settings)
+        return Running(nodes_for([self]), asked, raise_setup_errors=True, settings=settings)
 
 
 class ExperimentBuilder:

@@ -10,9 +10,10 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from crystallize.errors import CrystallizeError, GraphError
+from crystallize.errors import CrystallizeError, DefinitionTypeError, GraphError
 from crystallize.experiment.blueprint import checked_replicates, chosen_strategy
-from crystallize.experiment.compile import Asked, Node
+from crystallize.experiment.compiling.node import Asked, Node
+from crystallize.experiment.compiling.placing import checked_executor, checked_jobs
 from crystallize.experiment.experiment import Experiment
 from crystallize.experiment.folders.entries import Overrides
 from crystallize.experiment.objects.links import Link, links_of
@@ -115,7 +116,12 @@ class ExperimentGraph:
         return sinks[0] if len(sinks) == 1 else "ExperimentGraph"
 
     def add_experiment(self, experiment: Experiment) -> None:
-        """Adds a node. Raises GraphError when it has no name or the name is taken by another experiment."""
+        """Adds a node. Raises GraphError when it has no name or the name is taken by another experiment.
+
+        Raises DefinitionTypeError (a TypeError) for anything that is no experiment.
+        """
+        if not isinstance(experiment, Experiment):
+            raise DefinitionTypeError(f"{experiment!r} is no experiment", remedy="give Experiment objects")
         if experiment.name is None:
             raise GraphError("an experiment in a graph has no name", remedy="give it one: Experiment(name=…)")
         other = self._folded.setdefault(folded(experiment.name), experiment)
@@ -162,6 +168,8 @@ class ExperimentGraph:
         *,
         seed: int | None = None,
         pin: Mapping[str, int] | None = None,
+        jobs: int | None = None,
+        executor: str | None = None,
     ) -> dict[str, Result]:
         """Runs every experiment after those it reads; name → result.
 
@@ -172,12 +180,14 @@ class ExperimentGraph:
         replicates : for every experiment, in place of the defined counts.
         strategy : ``resume`` or ``rerun``, for every experiment; by default what each defines, else ``rerun``.
         pin : experiment → number of the run whose outputs and metrics it takes, unrun, whatever has changed since.
+        jobs : how many trials may run at a time; where experiments say nothing else, in so many worker processes.
+        executor : where all trials run, in place of what experiments say: see `checked_executor`.
 
         Failures are in the results; experiments that read what failed are blocked. Raises ValueError for what cannot
         be run and PinnedRecordGone for a pin that lacks what is needed, before anything runs; RuntimeError inside a
         running event loop (then use `arun`).
         """
-        running = self.running(treatments, replicates, strategy, seed=seed, pin=pin)
+        running = self.running(treatments, replicates, strategy, seed=seed, pin=pin, jobs=jobs, executor=executor)
         return self._finished(running.run())
 
     async def arun(
@@ -189,6 +199,8 @@ class ExperimentGraph:
         *,
         seed: int | None = None,
         pin: Mapping[str, int] | None = None,
+        jobs: int | None = None,
+        executor: str | None = None,
     ) -> dict[str, Result]:
         """As `run`, inside a running event loop.
 
@@ -196,7 +208,16 @@ class ExperimentGraph:
         last; with ``completed`` alone when nothing of it ran.
         """
         progress = _Progress(progress_callback)
-        running = self.running(treatments, replicates, strategy, seed=seed, pin=pin, watchers=[progress.watch])
+        running = self.running(
+            treatments,
+            replicates,
+            strategy,
+            seed=seed,
+            pin=pin,
+            jobs=jobs,
+            executor=executor,
+            watchers=[progress.watch],
+        )
         results = await running.arun(progress.report)
         await progress.report()
         return self._finished(results)
@@ -209,6 +230,8 @@ class ExperimentGraph:
         *,
         seed: int | None = None,
         pin: Mapping[str, int] | None = None,
+        jobs: int | None = None,
+        executor: str | None = None,
         restore: bool = False,
         watchers: Sequence[events.Watcher] = (),
         settings: Settings | None = None,
@@ -223,6 +246,8 @@ class ExperimentGraph:
             treatments=treatments,
             replicates=checked_replicates(replicates),
             seed=seed,
+            jobs=checked_jobs(jobs),
+            executor=checked_executor(executor),
             restore=restore,
             pin=pin or {},
         )

@@ -121,8 +121,15 @@ class PartMaker:
         self._parts.append(Part("steps", digest_of("steps/1", *(name.encode() for name in names)), " → ".join(names)))
 
     def add_datasource(self, source: DataSource, alias: str = "") -> None:
-        """The code and parameters of a datasource; what it reads of other experiments comes with the links."""
-        if isinstance(source, ExperimentInput):
+        """The code and parameters of a datasource; what it reads of other experiments comes with the links.
+
+        What it has fetched of outside state comes as an input, and only the packages count that this may be made of.
+        """
+        if source.volatile:
+            alone = PartMaker(self._around, self._memory, self._secret_key)
+            alone.add_fetch(source)
+            self._packages |= alone._packages
+        elif isinstance(source, ExperimentInput):
             aliases = list(source.inputs)
             digest = digest_of("aliases/1", *(name.encode() for name in aliases))
             self._parts.append(Part("datasource" + alias, digest, ", ".join(aliases)))
@@ -130,6 +137,10 @@ class PartMaker:
                 self.add_datasource(inner, f"{alias}.{name}")
         elif not isinstance(source, READS):
             self._add_definition(source, alias)
+
+    def add_fetch(self, source: DataSource, alias: str = "") -> None:
+        """The code and parameters of a source of outside state."""
+        self._add_definition(source, alias)
 
     def add_links(self, links: Iterable[Link]) -> None:
         """The loader of each link, and how many replicates it reads."""
@@ -218,12 +229,12 @@ class PartMaker:
             else:
                 self._add_value(f"code.{name}.depends_on.{number}", dependency)
         self.add_files(thing.reads, self._around.root, ())
-        if thing.volatile:
+        if thing.volatile and isinstance(thing, PipelineStep):
             self._unclear.append(
                 Unclear(
                     f"code.{name}",
                     f"{name} is declared volatile",
-                    "its contents are fetched anew in every run",
+                    "fetch what it reads in a volatile datasource, whose contents count",
                 )
             )
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crystallize.engine.uncollected import uncollected
-from crystallize.experiment.compile import Asked, Node, compile_graph
+from crystallize.experiment.compile import compile_graph
+from crystallize.experiment.compiling.node import Asked, Node
 from crystallize.experiment.parts import Surroundings
 from crystallize.experiment.results.conclude import Conclusion
 from crystallize.experiment.results.result import Result
@@ -33,7 +34,6 @@ class Running:
 
     Parameters
     ----------
-    hypotheses : id of an experiment → what to verify in place of its own.
     raise_setup_errors : what `before_run` or `setup` raised is raised again when everything is settled.
     watchers : told every event after the views and results have been brought up to date.
     """
@@ -43,7 +43,6 @@ class Running:
         nodes: Sequence[Node],
         asked: Asked,
         *,
-        hypotheses: Mapping[int, Sequence[Any]] | None = None,
         raise_setup_errors: bool = False,
         watchers: Sequence[events.Watcher] = (),
         settings: Settings | None = None,
@@ -53,7 +52,6 @@ class Running:
         self.asked = asked
         self.report: Report | None = None
         self._settings = settings or Settings.load()
-        self._hypotheses = hypotheses or {}
         self._raise_setup_errors = raise_setup_errors
         self._watchers = watchers
         self._what = what
@@ -109,10 +107,7 @@ class Running:
         around = Surroundings(self._settings.root, self._settings.environ)
         with uncollected():
             self._plan, self._view_rows = compile_graph(self.nodes, self.asked, session, around)
-        self._conclusions = {
-            node.group: Conclusion(node, session, self.asked, self._hypotheses.get(id(node.experiment)))
-            for node in self._shown
-        }
+        self._conclusions = {node.group: Conclusion(node, session, self.asked) for node in self._shown}
 
     def _keep_pins(self, session: Session) -> None:
         for node in self.nodes:
@@ -123,7 +118,7 @@ class Running:
     def _request(self) -> Request:
         names = tuple(node.experiment.label for node in self._shown)
         strategies = sorted({self.asked.strategy_of(node.experiment) for node in self._shown})
-        return Request(targets=names, strategy=" and ".join(strategies), what=self._what)
+        return Request(targets=names, strategy=" and ".join(strategies), what=self._what, jobs=self.asked.jobs)
 
     def _watch(self, event: events.Event) -> None:
         if isinstance(event, events.GroupSettled):
@@ -137,7 +132,8 @@ class Running:
         elif isinstance(event, events.RunStarted):
             return
         else:
-            conclusion = self._conclusions.get(event.job.group)
+            group = self._plan.groups[event.job.group].fetches_for
+            conclusion = self._conclusions.get(event.job.group if group is None else group)
             if conclusion is not None:
                 conclusion.note(event)
 

@@ -9,17 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from crystallize.errors import MissingArtifactError, PipelineExecutionError
 from crystallize.experiment.blueprint import Blueprint
+from crystallize.experiment.fetched import unwrap
 from crystallize.experiment.generators import GeneratorWatch
 from crystallize.experiment.memo.keys import StepKeys
 from crystallize.experiment.memo.step_memo import TrialMemo
 from crystallize.experiment.objects.artifact import default_loader
 from crystallize.experiment.objects.constants import CONDITION_KEY, REPLICATE_KEY, SEED_USED_KEY
 from crystallize.experiment.objects.context import FrozenContext, LoggingContext, current_context
+from crystallize.experiment.objects.datasource import DataSource, data_of
 from crystallize.experiment.objects.links import Link
 from crystallize.experiment.objects.plugins import LoggingPlugin, SeedPlugin
 from crystallize.experiment.objects.treatment import Treatment
@@ -48,22 +52,27 @@ class TrialWork:
     ----------
     treatments : condition → what the experiment itself applies in it.
     folder : where the experiment's view lies, for messages.
+    volatile : port → the source of outside state whose contents were fetched for the trial.
     """
 
     def __init__(
         self,
         experiment: Blueprint,
-        links: list[Link],
+        links: Sequence[Link],
         treatments: Mapping[str, Treatment],
         folder: Path,
+        volatile: Mapping[str, DataSource] = MappingProxyType({}),
     ) -> None:
         self._experiment = experiment
         self._links = links
         self._treatments = treatments
         self._folder = folder
+        self._volatile = volatile
         self._shared = FrozenContext({})
         self.concurrent = False
         """Whether trials run side by side in this process, so that global generators belong to none of them."""
+        self.elsewhere = False
+        """Whether trials run in other processes than this one."""
         self.uses_numpy = False
         """Whether the experiment's code imports numpy, so that its generator is seeded before anything imports it."""
         self.reads: Reads | None = None
@@ -81,8 +90,7 @@ class TrialWork:
         experiment = self._experiment
         for plugin in experiment.plugins:
             plugin.before_run(experiment)
-        logging = experiment.get_plugin(LoggingPlugin)
-        self._shared = FrozenContext(experiment.initial_ctx, None if logging is None else logging.logger())
+        self._shared = shared_context(experiment)
         for step in experiment.pipeline.steps:
             self._set_up.append(step)
             step.setup(self._shared)
@@ -129,6 +137,8 @@ class TrialWork:
             provenance=provenance,
             unrecordable=None if watch is None else watch.verdict(),
         )
+        if self.elsewhere:
+            outcome.recorded_by = _recorders(provenance)
         if memo is not None:
             outcome.facts.update(memo.facts())
         if reads is not None:
@@ -148,7 +158,7 @@ class TrialWork:
                 treatment.apply(ctx)
             for plugin in experiment.plugins:
                 plugin.before_replicate(experiment, ctx)
-            data = experiment.datasource.fetch(ctx)
+            data = data_of(experiment.datasource, ctx)
             if hasattr(data, "__await__"):
                 data = await data
             _, provenance = await experiment.pipeline.arun(
@@ -177,18 +187,13 @@ class TrialWork:
             error.add_note(f"{named} came as bytes, for want of a loader; give the output a loader that decodes it")
 
     def _context(self, task: Trial, workspace: Workspace) -> FrozenContext:
-        seeds = self._experiment.get_plugin(SeedPlugin)
-        values: dict[str, Any] = {REPLICATE_KEY: task.replicate, CONDITION_KEY: task.condition}
-        if task.seed is not None and seeds is not None:
-            values[SEED_USED_KEY] = task.seed
-            if not self.concurrent or seeds.seed_fn is not None:
-                seeds.plant(task.seed, numpy=self.uses_numpy)
-        ctx = self._shared._fork(values)
-        logging = self._experiment.get_plugin(LoggingPlugin)
-        if logging is not None and logging.verbose:
-            ctx = LoggingContext(ctx)
+        ctx = begin_context(
+            self._shared, self._experiment, task, concurrent=self.concurrent, uses_numpy=self.uses_numpy
+        )
         with unobserved():
             ctx._inputs = {id(link.source): workspace.input(link.port) for link in self._links}
+            fetched = {id(source): workspace.read(port) for port, source in self._volatile.items()}
+        ctx._fetched = {source: partial(unwrap, contents, ctx) for source, contents in fetched.items()}
         ctx.artifacts._folder_for = lambda name: workspace.scratch("outputs", str(len(ctx.artifacts._records)))
         return ctx
 
@@ -206,6 +211,39 @@ class TrialWork:
                 facts["unread"] = unread
                 facts["asked"] = sorted(ctx._asked)
         return facts
+
+
+def begin_context(
+    shared: FrozenContext, experiment: Blueprint, task: Trial, *, concurrent: bool, uses_numpy: bool
+) -> FrozenContext:
+    """The context of one trial, or of a fetch for it, as it begins; global generators are seeded.
+
+    Parameters
+    ----------
+    shared : what all trials of the experiment start from.
+    concurrent : global generators belong to no trial, and are left to the user's own seed function.
+    uses_numpy : numpy's is seeded even where nothing has imported it yet.
+    """
+    seeds = experiment.get_plugin(SeedPlugin)
+    values: dict[str, Any] = {REPLICATE_KEY: task.replicate, CONDITION_KEY: task.condition}
+    if task.seed is not None and seeds is not None:
+        values[SEED_USED_KEY] = task.seed
+        if not concurrent or seeds.seed_fn is not None:
+            seeds.plant(task.seed, numpy=uses_numpy)
+    ctx = shared._fork(values)
+    logging = experiment.get_plugin(LoggingPlugin)
+    return LoggingContext(ctx) if logging is not None and logging.verbose else ctx
+
+
+def shared_context(experiment: Blueprint) -> FrozenContext:
+    """What all trials of an experiment start from."""
+    logging = experiment.get_plugin(LoggingPlugin)
+    return FrozenContext(experiment.initial_ctx, None if logging is None else logging.logger())
+
+
+def _recorders(provenance: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Metric → class name of the step that recorded it last."""
+    return {name: record["step"] for record in provenance for name in record["ctx_changes"].get("metrics", ())}
 
 
 def _hand_over(ctx: FrozenContext, workspace: Workspace) -> None:

@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from crystallize.plan.job import FETCH
 from crystallize.store.database import Database
 
 SCHEMA = """
@@ -54,8 +55,8 @@ class Served:
         found = {
             label: number
             for label, number, made_by in self._database.read(
-                "SELECT label, number, run FROM records WHERE label >= ? AND label < ? ORDER BY number",
-                (prefix, f"{group}0"),  # "0" follows "/"
+                "SELECT label, number, run FROM records WHERE label >= ? AND label < ? AND kind <> ? ORDER BY number",
+                (prefix, f"{group}0", FETCH),  # "0" follows "/"
             )
             if made_by == run or number in reused
         }

@@ -34,7 +34,7 @@ class HistoryWatcher:
         self._groups = {
             index: GroupRow(group.name, 0, 0, 0, 0, 0.0, 0.0)
             for index, group in enumerate(plan.groups)
-            if group.root == root
+            if group.root == root and group.fetches_for is None
         }
         self._rows: list[JobRow] = []
         self._reused: list[int] = []
@@ -47,6 +47,9 @@ class HistoryWatcher:
         """Keeps what `event` says, if it is about a group of this root."""
         if isinstance(event, events.RunFinished):
             self._finish(event)
+            return
+        if isinstance(event, events.Fetched):
+            self._count_fetch(event)
             return
         counted = (events.JobReused, events.JobDone, events.JobFailed, events.JobBlocked)
         if isinstance(event, counted) and event.job.group in self._groups:
@@ -72,6 +75,13 @@ class HistoryWatcher:
             group = group._replace(blocked=group.blocked + 1)
             self._keep(event.job, "blocked", "", None, None, 0.0, str(event.error))
         self._groups[event.job.group] = group
+
+    def _count_fetch(self, event: events.Fetched) -> None:
+        """What a fetch took is part of what its experiment took; what became of it shows in the job that reads it."""
+        reader = self._plan.groups[event.job.group].fetches_for
+        if reader in self._groups and event.record is not None and not event.shared:
+            group = self._groups[reader]
+            self._groups[reader] = group._replace(seconds=group.seconds + event.record.seconds)
 
     def _keep_reused(self, job: Job, record: Record) -> None:
         if record.label == job.label:

@@ -109,6 +109,7 @@ def test_names_cannot_break_out_of_the_markup() -> None:
         assert b"<svg" in shown.render("svg")
 
 
+@pytest.mark.contract("6.13")
 def test_a_target_is_written_under_its_folder_name_and_the_path_is_printed(
     project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

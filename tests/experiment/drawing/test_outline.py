@@ -113,6 +113,7 @@ def test_a_cycle_is_shown_as_it_is(tmp_path: Path) -> None:
     assert len(drawn.nodes) == len(drawn.edges) == 2
 
 
+@pytest.mark.contract("7.3.16")
 def test_after_a_run_nodes_say_how_their_trials_ended(tmp_path: Path) -> None:
     result = Result(ExperimentMetrics(TreatmentMetrics({}), {}))
     result.ran, result.reused = {"baseline": 3, "strong": 0}, {"baseline": 1, "strong": 4}

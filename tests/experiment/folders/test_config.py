@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ import pytest
 from crystallize.errors import DefinitionError, DefinitionTypeError, UnknownNameError
 from crystallize.experiment.folders.config import KEYS, parse_config, read_config
 from crystallize.experiment.folders.entries import ExperimentConfig
-from crystallize.experiment.folders.yaml_lines import parse_document
+from crystallize.yaml_lines import parse_document
 
 PATH = Path("/project/experiments/train/config.yaml")
 MINIMAL = "steps:\n  - scale\n"
@@ -200,6 +201,21 @@ def test_an_override_that_fits_nothing_is_an_error(config_file: Path, path: str,
 
     assert fact in str(caught.value)
     assert str(config_file) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("replicates", 0, "--set replicates: 0 is below 1"),
+        ("name", "a/b", "--set name: experiment name 'a/b' contains '/'"),
+        ("treatments", {"high": {"replicate": 1}}, "--set treatments.high.replicate: the run itself sets this key"),
+    ],
+)
+def test_a_value_that_cannot_be_is_blamed_on_the_option_and_not_on_a_line_of_the_file(
+    config_file: Path, path: str, value: Any, told: str
+) -> None:
+    with pytest.raises(DefinitionError, match=f"^{re.escape(f'{config_file}: {told}')}"):
+        read_config(config_file, {path: value})
 
 
 def test_an_override_never_guesses_between_equal_steps(tmp_path: Path) -> None:

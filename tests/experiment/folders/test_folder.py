@@ -249,6 +249,7 @@ def test_a_target_comes_with_all_that_it_reads_and_nothing_else(root: Path) -> N
     assert not definitions[0].bare
 
 
+@pytest.mark.contract("6.19")
 def test_siblings_are_found_without_any_mark_of_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -67,6 +67,7 @@ def catalog(tmp_path: Path) -> Catalog:
     return Catalog(tmp_path)
 
 
+@pytest.mark.contract("6.19")
 @pytest.mark.parametrize(
     ("name", "folder"), [("alpha", "one"), ("beta", "beta"), ("one", "one"), ("gamma", "alpha"), ("broken", "broken")]
 )

@@ -53,6 +53,7 @@ def test_the_example_shows_treatments_an_output_and_a_hypothesis(tmp_path: Path)
     assert [(each.name, each.data) for each in ctx.artifacts] == [("out.txt", b"2")]
 
 
+@pytest.mark.contract("6.21")
 @pytest.mark.parametrize("example", [False, True])
 def test_a_chosen_output_becomes_an_alias_of_both_names(tmp_path: Path, example: bool) -> None:
     create_experiment("producer", tmp_path, example=True)
@@ -129,6 +130,7 @@ def test_names_that_yaml_would_misread_are_quoted(tmp_path: Path, name: str) -> 
     assert read_config(create_experiment(name, tmp_path)).name == name
 
 
+@pytest.mark.contract("6.20")
 def test_the_tutorial_typed_in_verbatim_loads(tmp_path: Path) -> None:
     producer = create_experiment("producer", tmp_path, example=True)
     append(

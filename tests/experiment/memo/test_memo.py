@@ -36,6 +36,7 @@ def test_conditions_share_a_prefix_that_reads_nothing_they_differ_in(tmp_path: P
     assert (hits(result), hits(result, "high"), result.memo_hits) == ([False, False], [True, False], 1)
 
 
+@pytest.mark.contract("7.1.1")
 def test_a_step_that_takes_a_treatment_value_as_a_parameter_never_shares_across_it(tmp_path: Path) -> None:
     result = run(tmp_path, [prepare(), fit()], {"ten": {"scale": 10}})
 
@@ -78,6 +79,7 @@ def by_injection(data: Any, lr: Any = None) -> Any:
 READERS = [by_index, by_get, by_in, by_iteration, by_length, by_as_dict, by_injection]
 
 
+@pytest.mark.contract("7.1.1")
 @pytest.mark.parametrize("read", READERS)
 def test_a_step_that_reads_a_treatment_value_in_any_way_never_shares_across_it(tmp_path: Path, read: Any) -> None:
     plain = run(tmp_path / "plain", [pipeline_step(read)()], {"one": {"lr": 1}})

@@ -41,6 +41,7 @@ def look(data: Any, ctx: FrozenContext, lr: int = 1) -> Any:
     return data, {"mean": ctx["mean"][0] * lr, "size": len(data["data"])}
 
 
+@pytest.mark.contract("7.1.2")
 def test_metrics_tags_artifacts_and_context_are_replayed_exactly_once(tmp_path: Path) -> None:
     def made(root: Path, cacheable: bool) -> Any:
         first = all_kinds(model=Artifact("model.bin"))
@@ -181,6 +182,7 @@ def test_a_failed_step_is_not_kept_and_what_ran_before_it_is(tmp_path: Path) -> 
     assert (ran(), result.errors) == (["prepare", "fail", "fail"], {})
 
 
+@pytest.mark.contract("7.1.4")
 @pytest.mark.parametrize("damage", ["row", "contents", "artifact"])
 def test_a_damaged_memo_is_told_once_and_made_anew(tmp_path: Path, damage: str) -> None:
     steps = [all_kinds(model=Artifact("model.bin"))]

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crystallize.errors import DefinitionError, DefinitionTypeError
-from crystallize.experiment.objects.names import FORBIDDEN, check_distinct, check_name, nearest
+from crystallize.errors import DefinitionError, DefinitionTypeError, nearest
+from crystallize.experiment.objects.names import FORBIDDEN, check_distinct, check_name
 
 
 @pytest.mark.parametrize("name", ["train", "high_lr", "lr-0.1", "Überblick", "a b", "summary.json"])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from crystallize.errors import ContextMutationError, PipelineExecutionError
+from crystallize.errors import ContextMutationError, DefinitionTypeError, PipelineExecutionError
 from crystallize.experiment.objects.artifact import Artifact
 from crystallize.experiment.objects.context import FrozenContext, current_context, standalone_context
 from crystallize.experiment.objects.pipeline import Pipeline, pipeline
@@ -56,6 +56,12 @@ def test_what_is_no_step_is_refused_with_the_remedy() -> None:
         Pipeline([uncalled])
     with pytest.raises(TypeError, match="use @pipeline_step"):
         Pipeline([function])
+
+
+@pytest.mark.parametrize("steps", [None, 3, add()])
+def test_what_is_no_list_of_steps_is_refused_with_the_remedy(steps: Any) -> None:
+    with pytest.raises(DefinitionTypeError, match=r"is no list of steps; write Pipeline\(\[step, \.\.\.\]\)"):
+        Pipeline(steps)
 
 
 def test_metrics_beside_the_data_are_recorded(ctx: FrozenContext) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import pytest
 
 import crystallize.experiment.objects.artifact as renamed_module
+from crystallize.errors import DefinitionTypeError
 from crystallize.experiment.objects.artifact import Artifact
 from crystallize.experiment.objects.artifact import Artifact as Output
 from crystallize.experiment.objects.context import FrozenContext, standalone_context
@@ -64,6 +65,13 @@ def test_parentheses_are_optional() -> None:
 def test_an_unknown_parameter_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(TypeError, match="scale: there is no parameter 'facter'; did you mean 'factor'"):
         scale(facter=1)
+
+
+def test_a_parameter_that_is_not_named_is_refused_with_the_remedy() -> None:
+    factory: Any = scale
+
+    with pytest.raises(DefinitionTypeError, match=r"scale: parameters are given by name.*scale\.definition"):
+        factory(2)
 
 
 def test_a_parameter_without_default_may_come_from_the_context() -> None:

@@ -170,6 +170,7 @@ def _experiment(kind: type[E], definition: Definition, sources: dict[str, DataSo
         reads=definition.reads,
         ignore=definition.ignore,
     )
+    experiment.limits = definition.limits
     experiment.path = definition.path
     experiment.defined_strategy = definition.strategy
     experiment.notices = definition.notices

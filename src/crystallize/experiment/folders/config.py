@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from crystallize.errors import DefinitionError
 from crystallize.experiment.folders.entries import (
     CliBlock,
     ExperimentConfig,
@@ -21,11 +22,12 @@ from crystallize.experiment.folders.entries import (
     StepEntry,
     TreatmentEntry,
 )
-from crystallize.experiment.folders.overrides import override_entries, override_keys
+from crystallize.experiment.folders.overrides import blaming_options, override_entries, override_keys
 from crystallize.experiment.folders.sections import Section
-from crystallize.experiment.folders.yaml_lines import Document, read_document
 from crystallize.experiment.objects.constants import BASELINE_CONDITION, CONDITION_KEY, REPLICATE_KEY, SEED_USED_KEY
+from crystallize.experiment.objects.limits import Limits
 from crystallize.experiment.objects.names import check_distinct, check_name
+from crystallize.yaml_lines import Document, read_document
 
 CONFIG_NAME = "config.yaml"
 KEYS = (
@@ -39,6 +41,9 @@ KEYS = (
     "ignore",
     "executor",
     "max_workers",
+    "timeout",
+    "retries",
+    "resources",
     "datasource",
     "steps",
     "outputs",
@@ -66,7 +71,9 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Exper
     """
     path = config_path(path)
     document = override_keys(read_document(path), overrides or {}, KEYS)
-    return override_entries(parse_config(document), overrides or {})
+    with blaming_options(path, overrides or {}):
+        config = parse_config(document)
+    return override_entries(config, overrides or {})
 
 
 def config_path(path: Path) -> Path:
@@ -97,6 +104,7 @@ def parse_config(document: Document) -> ExperimentConfig:
         ignore=top.texts("ignore"),
         executor=top.choice("executor", EXECUTORS),
         max_workers=top.integer("max_workers", least=1),
+        limits=_limits(top),
         cli=_cli(top),
         lines=_lines(document, steps),
         source_params={},
@@ -108,6 +116,15 @@ def _name(top: Section) -> str:
     declared = top.value.get("name")
     name = path.parent.name if declared is None else declared
     return check_name("experiment", name, path=path, line=top.line("name"), key="name")
+
+
+def _limits(top: Section) -> Limits:
+    given = {key: top.value[key] for key in ("timeout", "retries", "resources") if top.value.get(key) is not None}
+    try:
+        return Limits.of(**given)
+    except DefinitionError as error:
+        key = str(error.key)
+        top.fail(error.fact, *key.split("."), remedy=str(error.remedy))
 
 
 def _sources(top: Section) -> tuple[SourceEntry, ...] | None:

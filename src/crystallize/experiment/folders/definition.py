@@ -27,6 +27,7 @@ from crystallize.experiment.objects.datasource import DataSource, SourceFactory
 from crystallize.experiment.objects.factory import REQUIRED, Factory, Parameters
 from crystallize.experiment.objects.hypothesis import Hypothesis
 from crystallize.experiment.objects.injection import artifact_parameters
+from crystallize.experiment.objects.limits import Limits
 from crystallize.experiment.objects.step import PipelineStep
 from crystallize.experiment.objects.treatment import Treatment
 
@@ -59,6 +60,7 @@ class Definition:
     ignore: tuple[str, ...]
     executor: str | None
     max_workers: int | None
+    limits: Limits
     cli: CliBlock
     notices: tuple[str, ...]
     lines: Mapping[str, int]
@@ -106,6 +108,7 @@ def define(config: ExperimentConfig, root: Path) -> Definition:
         ignore=config.ignore,
         executor=config.executor,
         max_workers=config.max_workers,
+        limits=config.limits,
         cli=config.cli,
         notices=tuple(_notices(user, outputs, taken, steps)),
         lines=config.lines,

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crystallize.experiment.objects.limits import Limits
+
 Overrides = Mapping[str, Mapping[str, Any]]
 """Experiment (by name or folder) → path (``steps.train.lr``) → value."""
 
@@ -120,6 +122,7 @@ class ExperimentConfig:
     ignore: tuple[str, ...]
     executor: str | None
     max_workers: int | None
+    limits: Limits
     cli: CliBlock
     lines: Mapping[str, int]
     """Lines for messages, by dotted path: ``name``, ``steps.scale``, ``outputs.model.loader``."""

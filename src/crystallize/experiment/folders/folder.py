@@ -12,12 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from crystallize.errors import DefinitionError, UnknownNameError
+from crystallize.errors import DefinitionError, UnknownNameError, nearest
 from crystallize.experiment.folders.config import config_path, read_config
 from crystallize.experiment.folders.definition import Definition, define
 from crystallize.experiment.folders.entries import ExperimentConfig, Overrides, Reference, SourceEntry
 from crystallize.experiment.folders.references import Catalog, check_output, find_configs
-from crystallize.experiment.objects.names import folded, nearest
+from crystallize.experiment.objects.names import folded
 from crystallize.settings import project_root
 
 

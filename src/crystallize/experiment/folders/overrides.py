@@ -6,14 +6,15 @@ A path is a top-level key, ``steps.<step>.<param>``, ``datasource.<alias>.<param
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from crystallize.errors import DefinitionError, UnknownNameError
+from crystallize.errors import DefinitionError, UnknownNameError, nearest
 from crystallize.experiment.folders.entries import ExperimentConfig
-from crystallize.experiment.folders.yaml_lines import Document
-from crystallize.experiment.objects.names import nearest
+from crystallize.yaml_lines import Document
 
 SECTIONS = ("datasource", "steps", "treatments")
 
@@ -27,6 +28,18 @@ def override_keys(document: Document, overrides: Mapping[str, Any], known: Itera
                 f"there is no key {path!r}", path=document.path, key="--set", remedy=nearest(path, known)
             )
     return replace(document, value={**document.value, **top}) if top else document
+
+
+@contextmanager
+def blaming_options(path: Path, overrides: Mapping[str, Any]) -> Iterator[None]:
+    """Inside, what is found wrong with a replaced key is told of the option, not of a line of the file at `path`."""
+    try:
+        yield
+    except DefinitionError as error:
+        key = error.key or ""
+        if key.partition(".")[0] not in overrides:
+            raise
+        raise type(error)(error.fact, path=path, key=f"--set {key}", remedy=error.remedy) from None
 
 
 def override_entries(config: ExperimentConfig, overrides: Mapping[str, Any]) -> ExperimentConfig:

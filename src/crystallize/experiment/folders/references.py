@@ -15,11 +15,10 @@ from typing import NamedTuple
 
 import yaml
 
-from crystallize.errors import DefinitionError, MissingFileError, UnknownNameError
+from crystallize.errors import DefinitionError, MissingFileError, UnknownNameError, nearest
 from crystallize.experiment.folders.config import CONFIG_NAME
 from crystallize.experiment.folders.entries import ExperimentConfig, Reference
-from crystallize.experiment.folders.yaml_lines import Loader, read_text
-from crystallize.experiment.objects.names import nearest
+from crystallize.yaml_lines import Loader, read_text
 
 _SKIPPED = frozenset({"node_modules", "site-packages", "dist-packages", "__pycache__"})
 _MARKS_OF_SKIPPED = frozenset({"pyvenv.cfg", ".crystallize"})

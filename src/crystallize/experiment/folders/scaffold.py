@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from crystallize.errors import DefinitionError
+from crystallize.errors import DefinitionError, nearest
 from crystallize.experiment.folders.config import CONFIG_NAME, read_config
 from crystallize.experiment.folders.references import Catalog
 from crystallize.experiment.folders.scaffold_texts import EMPTY_FILES, example_files, first_files
-from crystallize.experiment.objects.names import check_name, nearest
+from crystallize.experiment.objects.names import check_name
 
 KEY = "crystallize new"
 

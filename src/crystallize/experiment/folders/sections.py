@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any, NoReturn
 
-from crystallize.errors import DefinitionError, DefinitionTypeError, UnknownNameError
-from crystallize.experiment.folders.yaml_lines import Document, KeyPath
-from crystallize.experiment.objects.names import nearest
+from crystallize.errors import DefinitionError, DefinitionTypeError, UnknownNameError, nearest
+from crystallize.yaml_lines import Document, KeyPath
 
 
 class Section:

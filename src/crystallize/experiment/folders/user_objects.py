@@ -9,12 +9,11 @@ from collections.abc import Iterable, Mapping
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from crystallize.errors import DefinitionError, DefinitionTypeError, MissingFileError, UnknownNameError
+from crystallize.errors import DefinitionError, DefinitionTypeError, MissingFileError, UnknownNameError, nearest
 from crystallize.experiment.folders.entries import ExperimentConfig
 from crystallize.experiment.folders.user_code import UserCodeError, told_with_place
 from crystallize.experiment.folders.worlds import World
 from crystallize.experiment.objects.factory import REQUIRED, Factory, Parameters
-from crystallize.experiment.objects.names import nearest
 
 
 class Place(NamedTuple):

@@ -22,10 +22,9 @@ from io import StringIO
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from crystallize.errors import MissingFileError
+from crystallize.errors import MissingFileError, nearest
 from crystallize.experiment.folders.user_code import UserCodeError, told_with_place
 from crystallize.experiment.folders.world_packages import WorldLoader, install_finder, make_room
-from crystallize.experiment.objects.names import nearest
 from crystallize.fingerprint.reads import observe
 
 _NEVER_SIBLINGS = frozenset({"crystallize", *sys.builtin_module_names})

@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import Any
 
 from crystallize.errors import NotReusableError, StoreError
-from crystallize.experiment.generators import States
+from crystallize.experiment.generators import States, restore_global, restore_own
 from crystallize.experiment.objects.context import FrozenContext
 from crystallize.experiment.objects.datasource import DataSource
 from crystallize.experiment.objects.resource import Resource
@@ -43,22 +43,35 @@ class Contents:
     starts_processes: bool
     """Whether what it read could not all be seen."""
 
+    def replay(self, ctx: FrozenContext) -> None:
+        """Does to `ctx`, and to generators, what was done, once; artifacts aside."""
+        for key, value in self.added:
+            ctx.add(key, value)
+        for metric, entries in self.recorded:
+            for value, tags in entries:
+                ctx.metrics.add(metric, value, tags)
+        restore_global(self.generators)
+        if self.own_state is not None:
+            restore_own(ctx.rng, self.own_state)
+
 
 _FIELDS = tuple(Contents.__slots__)
 
 
-def packed(contents: Contents, passing: Iterable[str], generator: Any) -> bytes:
+def packed(contents: Contents, passing: Iterable[str], generator: Any, *, ordered: bool = False) -> bytes:
     """The bytes of `contents`. Raises NotReusableError, which says what it is that cannot be kept.
 
     Parameters
     ----------
     passing : absolute paths of files and folders that may not be there, or not as they are now, the next time.
     generator : the trial's own, whose identity no pickle keeps.
+    ordered : sets are written in an order of their own, so that equal ones have equal bytes in every process.
     """
     passing = tuple(passing)
     buffer = io.BytesIO()
     try:
-        _Pickler(buffer, passing, generator).dump([getattr(contents, name) for name in _FIELDS])
+        kind = _OrderedPickler if ordered else _Pickler
+        kind(buffer, passing, generator).dump([getattr(contents, name) for name in _FIELDS])
     except NotReusableError:
         raise
     except Exception as error:  # pickling runs the value's own code
@@ -76,7 +89,7 @@ def packed(contents: Contents, passing: Iterable[str], generator: Any) -> bytes:
 def unpacked(data: bytes) -> Contents:
     """What `packed` packed. Raises StoreError when it cannot be read, as when a class is gone."""
     try:
-        return Contents(**dict(zip(_FIELDS, pickle.loads(data), strict=True)))
+        return Contents(**dict(zip(_FIELDS, _Unpickler(io.BytesIO(data)).load(), strict=True)))
     except Exception as error:  # unpickling may raise anything
         raise StoreError(f"it cannot be read ({type(error).__name__}: {error})") from error
 
@@ -96,6 +109,25 @@ class _Pickler(pickle.Pickler):
         if isinstance(value, _OF_THE_TRIAL):
             raise NotReusableError("what it gives", f"holds a {type(value).__name__} of the trial", "give its contents")
         return NotImplemented
+
+
+class _OrderedPickler(_Pickler):
+    def persistent_id(self, value: Any) -> Any:
+        """Called for everything; stands in for a set: its members, and whether it is a frozen one."""
+        if type(value) is not set and type(value) is not frozenset:
+            return None
+        return (type(value) is frozenset, sorted(value, key=self._bytes_of) if len(value) > 1 else list(value))
+
+    def _bytes_of(self, member: Any) -> bytes:
+        buffer = io.BytesIO()
+        _OrderedPickler(buffer, self._passing, self._generator).dump(member)
+        return buffer.getvalue()
+
+
+class _Unpickler(pickle.Unpickler):
+    def persistent_load(self, saved: Any) -> Any:
+        frozen, members = saved
+        return frozenset(members) if frozen else set(members)
 
 
 def _refused(path: str) -> NotReusableError:

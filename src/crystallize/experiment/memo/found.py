@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from crystallize.errors import NotReusableError
-from crystallize.experiment.generators import restore_global, restore_own
 from crystallize.experiment.memo.contents import Contents, unpacked
 from crystallize.experiment.memo.look import GLOBAL, Beginning
 from crystallize.experiment.objects.context import FrozenContext, LoggingContext
@@ -42,16 +41,9 @@ class Found(NamedTuple):
         """Does to `ctx`, and to generators, what the step did, once; its result."""
         self._touch(ctx)
         contents = self.contents
-        for key, value in contents.added:
-            ctx.add(key, value)
-        for metric, entries in contents.recorded:
-            for value, tags in entries:
-                ctx.metrics.add(metric, value, tags)
+        contents.replay(ctx)
         for output, data in zip(self.memo.artifacts, self.artifacts, strict=True):
             ctx.artifacts._append(output.name, data)
-        restore_global(contents.generators)
-        if contents.own_state is not None:
-            restore_own(ctx.rng, contents.own_state)
         return contents.data
 
     def _touch(self, ctx: FrozenContext) -> None:

@@ -23,17 +23,37 @@ GLOBAL = ("random", "numpy")
 ABSENT = "absent"
 
 
-class Beginning:
-    """What `ctx` and the generators hold now, kept to be asked for later."""
+class Before:
+    """What `ctx` and the generators hold now, to tell later what was added."""
 
-    def __init__(self, ctx: FrozenContext, encode: Encode) -> None:
+    def __init__(self, ctx: FrozenContext) -> None:
         self._values = ctx._values.copy()
         self._metrics = {name: (entries, len(entries)) for name, entries in ctx.metrics._entries.copy().items()}
         self.written = frozenset(ctx.artifacts._records)
         """(step, name) of the artifacts so far."""
-        self._step = ctx.artifacts._step_name
         self.generators: States = global_states()
         self.own_state = own_state(ctx._plain._rng)
+
+    def added(self, ctx: FrozenContext) -> list[tuple[str, Any]]:
+        """The keys and values that were added to `ctx` since."""
+        return [(key, value) for key, value in ctx._values.copy().items() if key not in self._values]
+
+    def recorded(self, ctx: FrozenContext) -> list[tuple[str, list[tuple[Any, Any]]]]:
+        """Metric → the values and tags that were recorded since."""
+        grown = []
+        for metric, entries in ctx.metrics._entries.copy().items():
+            count = self._metrics.get(metric, ((), 0))[1]
+            if len(entries) > count:
+                grown.append((metric, entries[count:]))
+        return grown
+
+
+class Beginning(Before):
+    """The same, kept to be asked for by name."""
+
+    def __init__(self, ctx: FrozenContext, encode: Encode) -> None:
+        super().__init__(ctx)
+        self._step = ctx.artifacts._step_name
         self._encode = encode
         self._known: dict[str, bytes] = {}
 
@@ -68,19 +88,6 @@ class Beginning:
     def _recorded(self, metric: str) -> Any:
         entries, count = self._metrics.get(metric, ((), 0))
         return [(value, dict(tags or {})) for value, tags in entries[:count]]
-
-    def added(self, ctx: FrozenContext) -> list[tuple[str, Any]]:
-        """The keys and values that were added to `ctx` since."""
-        return [(key, value) for key, value in ctx._values.copy().items() if key not in self._values]
-
-    def recorded(self, ctx: FrozenContext) -> list[tuple[str, list[tuple[Any, Any]]]]:
-        """Metric → the values and tags that were recorded since."""
-        grown = []
-        for metric, entries in ctx.metrics._entries.copy().items():
-            count = self._metrics.get(metric, ((), 0))[1]
-            if len(entries) > count:
-                grown.append((metric, entries[count:]))
-        return grown
 
 
 class Looking:

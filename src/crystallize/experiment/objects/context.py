@@ -8,12 +8,13 @@ ask for is made when it is asked for. Names that begin with an underscore are fo
     `_asked`       the keys that anything read, looked for or listed
     `_looked`      what else was looked at: ``keys``, ``rng``, ``metrics``, ``metric:NAME``, ``artifacts``
     `_inputs`      id of a source object → the path (or list of paths) that it reads in this trial
+    `_fetched`     id of a source object → what gives the data that was fetched for this trial
     `_mark`, `_changes_since`   what a step added
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import islice
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
 
 Inputs = Mapping[int, "Path | list[Path]"]
 
+Fetched = Mapping[int, Callable[[], Any]]
+
 _NO_INPUTS: Inputs = MappingProxyType({})
+_NOTHING_FETCHED: Fetched = MappingProxyType({})
 
 
 class Mark(NamedTuple):
@@ -87,13 +91,25 @@ class FrozenContext:
     logger : given to steps as `ctx.logger`; else the logger ``crystallize``.
     """
 
-    __slots__ = ("__weakref__", "_asked", "_inputs", "_logger", "_looked", "_rng", "_values", "artifacts", "metrics")
+    __slots__ = (
+        "__weakref__",
+        "_asked",
+        "_fetched",
+        "_inputs",
+        "_logger",
+        "_looked",
+        "_rng",
+        "_values",
+        "artifacts",
+        "metrics",
+    )
 
     def __init__(self, initial: Mapping[str, Any], logger: Logger | None = None) -> None:
         self._values: dict[str, Any] = {key: copied(value) for key, value in initial.items()}
         self._logger = logger
         self._asked: set[str] = set()
         self._inputs: Inputs = _NO_INPUTS
+        self._fetched: Fetched = _NOTHING_FETCHED
         self._rng: Any = None
         self._looked: set[str] = set()
         self.metrics = ContextMetrics(self._looked)
@@ -234,6 +250,7 @@ class LoggingContext(FrozenContext):
         self._asked = ctx._asked
         self._looked = ctx._looked
         self._inputs = ctx._inputs
+        self._fetched = ctx._fetched
         self._logger = logger or ctx._logger
         self.metrics = ctx.metrics
         self.artifacts = ctx.artifacts

@@ -30,11 +30,19 @@ class DataSource(ABC):
     depends_on: Sequence[object] = ()
     """Further values and definitions that count."""
     volatile: bool = False
-    """Outside state is read (a query, a download): earlier results are never reused."""
+    """Outside state is read (a query, a download): it is fetched anew in every run, and counts by its contents."""
+    takes_context: bool = True
+    """Whether `fetch` looks at the trial's context."""
 
     @abstractmethod
     def fetch(self, ctx: FrozenContext) -> Any:
         """The data of the trial that `ctx` belongs to."""
+
+
+def data_of(source: Any, ctx: FrozenContext) -> Any:
+    """What `source` gives the trial of `ctx`: what was fetched for it beforehand, where outside state was."""
+    fetched = ctx._fetched.get(id(source))
+    return source.fetch(ctx) if fetched is None else fetched()
 
 
 class FunctionSource(DataSource):
@@ -58,6 +66,11 @@ class FunctionSource(DataSource):
         """The function as the user wrote it."""
         return self.factory.definition
 
+    @property
+    def takes_context(self) -> bool:  # type: ignore[override]
+        """Whether the function has a parameter for the context."""
+        return self.factory.ctx_name is not None
+
     def fetch(self, ctx: FrozenContext) -> Any:
         ctx_name = self.factory.ctx_name
         if ctx_name is None:
@@ -73,8 +86,8 @@ class FunctionSource(DataSource):
         return make, (self.factory, self.explicit_params), self.__dict__
 
 
-class SourceFactory(Factory):
-    """A decorated function; called with parameters it gives a `DataSource`."""
+class SourceFactory(Factory["FunctionSource"]):
+    """A decorated function; called with all parameters that have no default it gives a `DataSource`."""
 
     def __init__(self, fn: Callable[..., Any], declared: Declared = Declared()) -> None:  # noqa: B008
         super().__init__(fn, declared)
@@ -85,9 +98,7 @@ class SourceFactory(Factory):
         self.parameters = parameters.without(*first)
         self.made = made_class(FunctionSource, self, "Source")
 
-    def __call__(self, **overrides: Any) -> FunctionSource:
-        """A datasource with these parameters. Raises TypeError for an unknown or a missing one."""
-        self.parameters.check_known(overrides)
+    def _make(self, overrides: Mapping[str, Any]) -> FunctionSource:
         self.parameters.check_complete(overrides)
         source: FunctionSource = self.made(overrides)
         return source

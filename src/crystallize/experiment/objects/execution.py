@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from crystallize.errors import DefinitionError
-from crystallize.experiment.objects.names import nearest
+from crystallize.errors import DefinitionError, nearest
 from crystallize.experiment.objects.plugins import BasePlugin
 
 Mode = Literal["serial", "thread", "process", "async"]

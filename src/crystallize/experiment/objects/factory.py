@@ -11,13 +11,14 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Generic, NamedTuple, Never, Self, TypeVar
 
-from crystallize.errors import DefinitionTypeError, NotReusableError
+from crystallize.errors import DefinitionTypeError, NotReusableError, nearest
 from crystallize.experiment.objects.annotations import names_class, signature_of
 from crystallize.experiment.objects.context import FrozenContext
-from crystallize.experiment.objects.names import nearest
 from crystallize.experiment.objects.portable import pack, unpack
+
+Made = TypeVar("Made")
 
 REQUIRED: Final = object()
 """Stands for the default of a parameter that has none."""
@@ -117,17 +118,19 @@ class Parameters(NamedTuple):
             )
 
 
-class Factory(ABC):
+class Factory(ABC, Generic[Made]):
     """A decorated function: call it with parameters to get what the decorator makes.
 
     Attributes
     ----------
     definition : the function as the user wrote it.
+    parameters : those that a call may give.
     reads, version, depends_on, volatile : what the decorator declared.
     """
 
     __name__: str
     __qualname__: str
+    parameters: Parameters
 
     def __init__(self, fn: Callable[..., Any], declared: Declared = Declared()) -> None:  # noqa: B008
         functools.update_wrapper(self, fn)
@@ -138,9 +141,21 @@ class Factory(ABC):
         self.depends_on: Sequence[object] = declared.depends_on
         self.volatile = declared.volatile
 
+    def __call__(self, /, *unnamed: Never, **overrides: Any) -> Made:
+        """What the decorator makes, with these parameters. Raises TypeError for one that is unknown or not named."""
+        if unnamed:
+            raise DefinitionTypeError(
+                "parameters are given by name, never by position",
+                key=self.__name__,
+                remedy=f"write {self.__name__}(parameter=...), or call the function itself: "
+                f"{self.__name__}.definition(...)",
+            )
+        self.parameters.check_known(overrides)
+        return self._make(overrides)
+
     @abstractmethod
-    def __call__(self, **overrides: Any) -> Any:
-        """What the decorator makes, with these parameters."""
+    def _make(self, overrides: Mapping[str, Any]) -> Made:
+        """What the decorator makes, of parameters that are known."""
 
     def __crystallize_contents__(self) -> tuple[object, ...]:
         return ("factory", type(self).__name__, self.definition, tuple(self.declared))
@@ -185,7 +200,7 @@ def source_of(definition: Callable[..., Any] | type) -> tuple[str, int]:
     return textwrap.dedent("".join(lines)), number
 
 
-def made_class(base: type, factory: Factory, ending: str) -> type:
+def made_class(base: type, factory: Factory[Any], ending: str) -> type:
     """A subclass of `base`, called after the function of `factory`: ``load_csv`` → ``Load_CsvStep``."""
     name = getattr(factory, "__name__", "function").title() + ending
     fields = {
@@ -224,5 +239,5 @@ def _found(module: str, qualname: str) -> object:
     return holder
 
 
-def _revive(kind: type[Factory], fn: bytes, settings: Mapping[str, Any]) -> Factory:
+def _revive(kind: type[Factory[Any]], fn: bytes, settings: Mapping[str, Any]) -> Factory[Any]:
     return kind(unpack(fn), **settings)

@@ -51,8 +51,8 @@ class Verifier:
         return make, (self.factory, self.params)
 
 
-class VerifierFactory(Factory):
-    """A decorated function; called with parameters it gives a `Verifier`."""
+class VerifierFactory(Factory[Verifier]):
+    """A decorated function; called with all parameters that have no default it gives a `Verifier`."""
 
     def __init__(self, fn: Callable[..., Any], **settings: Any) -> None:
         super().__init__(fn, **settings)
@@ -65,9 +65,7 @@ class VerifierFactory(Factory):
             )
         self.parameters = parameters.without(*parameters.positional[:2])
 
-    def __call__(self, **overrides: Any) -> Verifier:
-        """A verifier with these parameters. Raises TypeError for an unknown or a missing one."""
-        self.parameters.check_known(overrides)
+    def _make(self, overrides: Mapping[str, Any]) -> Verifier:
         self.parameters.check_complete(overrides)
         return Verifier(self, overrides)
 

@@ -12,7 +12,7 @@ from typing import Any
 from crystallize.errors import DefinitionError, DefinitionTypeError, ReplicateMismatchError
 from crystallize.experiment.objects.artifact import Artifact
 from crystallize.experiment.objects.context import FrozenContext
-from crystallize.experiment.objects.datasource import DataSource
+from crystallize.experiment.objects.datasource import DataSource, data_of
 from crystallize.experiment.objects.factory import Factory
 
 
@@ -43,7 +43,7 @@ class ExperimentInput(DataSource):
 
     def fetch(self, ctx: FrozenContext) -> dict[str, Any]:
         """Alias → data, in the order the inputs were given."""
-        return {alias: source.fetch(ctx) for alias, source in self.inputs.items()}
+        return {alias: data_of(source, ctx) for alias, source in self.inputs.items()}
 
     def __repr__(self) -> str:
         return f"ExperimentInput({', '.join(f'{alias}={source!r}' for alias, source in self.inputs.items())})"

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 READERS = (Artifact, GatheredArtifact, ArtifactPath, ExperimentInput)
 """Datasources over other experiments: their counts of replicates are those of what they read."""
 
+WHOLE = "data"
+"""The port of a datasource as a whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -40,9 +43,31 @@ class Link:
     """None: the reader gets the path itself."""
 
 
-def links_of(datasource: DataSource | None) -> list[Link]:
-    """The links of a datasource, in the order in which it reads them."""
-    return list(_walk("data", datasource))
+def links_of(datasource: DataSource | None, port: str = WHOLE) -> list[Link]:
+    """The links of a datasource, or of the part of one that stands at `port`, in the order in which it reads them."""
+    return list(_walk(port, datasource))
+
+
+def volatile_sources(datasource: DataSource | None) -> dict[str, DataSource]:
+    """Port → each source of outside state that a datasource is, or has among its inputs."""
+    return dict(_walk_volatile(WHOLE, datasource))
+
+
+def name_of(source: object) -> str:
+    """What people call a datasource: its function, or its class."""
+    return getattr(getattr(source, "definition", None), "__name__", None) or type(source).__name__
+
+
+def _walk_volatile(port: str, source: Any) -> Iterator[tuple[str, DataSource]]:
+    if getattr(source, "volatile", False):
+        yield port, source
+    elif isinstance(source, ExperimentInput):
+        for alias, inner in source.inputs.items():
+            yield from _walk_volatile(_inner(port, alias), inner)
+
+
+def _inner(port: str, alias: str) -> str:
+    return alias if port == WHOLE else f"{port}.{alias}"
 
 
 def _walk(port: str, source: Any) -> Iterator[Link]:
@@ -55,8 +80,8 @@ def _walk(port: str, source: Any) -> Iterator[Link]:
         yield Link(port, source, source.producer, source.name, source.step, source.condition, False, None)
     elif isinstance(source, ExperimentInput):
         for alias, inner in source.inputs.items():
-            yield from _walk(alias if port == "data" else f"{port}.{alias}", inner)
+            yield from _walk(_inner(port, alias), inner)
     else:
         for name, value in getattr(source, "__dict__", {}).items():
             if isinstance(value, (Artifact, GatheredArtifact, ArtifactPath)):
-                yield from _walk(name if port == "data" else f"{port}.{name}", value)
+                yield from _walk(_inner(port, name), value)

@@ -6,7 +6,7 @@ root. Knows nothing of YAML; the caller says where a name stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -75,24 +75,6 @@ def folded(name: str) -> str:
     from unicodedata import normalize
 
     return normalize("NFC", name).casefold()
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A remedy that offers the names nearest to `name`, else all of them: ``did you mean 'scale'?``."""
-    from difflib import get_close_matches
-
-    choices = sorted(set(known))
-    close = get_close_matches(name, choices, n=3, cutoff=0.6)
-    if close:
-        return "did you mean " + " or ".join(repr(choice) for choice in close) + "?"
-    return _listed(choices)
-
-
-def _listed(choices: Sequence[str]) -> str:
-    if not choices:
-        return "none is defined"
-    more = f", … {len(choices) - 12} more" if len(choices) > 12 else ""
-    return "known: " + ", ".join(repr(choice) for choice in choices[:12]) + more
 
 
 def _flaw(kind: Kind, name: str) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from crystallize.engine.watchdog import limited
 from crystallize.errors import DefinitionError, DefinitionTypeError, PipelineExecutionError
 from crystallize.experiment.objects.context import FrozenContext, LoggingContext, current_context
 from crystallize.experiment.objects.factory import Factory
@@ -68,6 +69,8 @@ class Pipeline:
     """
 
     def __init__(self, steps: Iterable[PipelineStep]) -> None:
+        if not isinstance(steps, Iterable):
+            raise DefinitionTypeError(f"{steps!r} is no list of steps", remedy="write Pipeline([step, ...])")
         self.steps = list(steps)
         if not self.steps:
             raise DefinitionError("a pipeline has no steps", remedy="give it at least one")
@@ -185,9 +188,10 @@ async def _execute(
 
 async def _called(step: PipelineStep, data: Any, ctx: FrozenContext) -> Any:
     try:
-        result = step(data, ctx)
-        if hasattr(type(result), "__await__"):
-            result = await result
+        with limited(f"step {type(step).__name__}", step.limits.timeout):
+            result = step(data, ctx)
+            if hasattr(type(result), "__await__"):
+                result = await result
         return _unpacked(result, ctx)
     except Exception as error:
         raise PipelineExecutionError(type(step).__name__, error) from error

@@ -16,6 +16,7 @@ from crystallize.errors import DefinitionTypeError
 from crystallize.experiment.objects.context import FrozenContext
 from crystallize.experiment.objects.factory import Declared, Factory, made_class, make, source_of
 from crystallize.experiment.objects.injection import Injection
+from crystallize.experiment.objects.limits import NO_LIMITS, Limits
 
 
 class PipelineStep(ABC):
@@ -35,6 +36,8 @@ class PipelineStep(ABC):
     """Further values and definitions that count."""
     volatile: bool = False
     """Outside state is read: earlier results are never reused."""
+    limits: Limits = NO_LIMITS
+    """How long it may take, how often it is tried, what it needs; decides no result and is part of no key."""
 
     @abstractmethod
     def __call__(self, data: Any, ctx: FrozenContext) -> Any:
@@ -111,32 +114,34 @@ class FunctionStep(PipelineStep):
         return make, (self.factory, self.explicit_params), self.__dict__
 
 
-class StepFactory(Factory):
-    """A decorated function; called with parameters it gives a `PipelineStep`."""
+class StepFactory(Factory[FunctionStep]):
+    """A decorated function; called with parameters it gives a `PipelineStep`.
+
+    A parameter without a default may be left to the context; it is missed when the step runs.
+    """
 
     def __init__(
         self,
         fn: Callable[..., Any],
         declared: Declared = Declared(),  # noqa: B008
         cacheable: bool = False,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         super().__init__(fn, declared)
         self.cacheable = cacheable
+        self.limits = limits
         self.injection = Injection(fn, leading=1)
+        self.parameters = self.injection.parameters
         _check_takes_data(fn, self.injection)
         self.made = made_class(FunctionStep, self, "Step")
+        self.made.limits = limits  # type: ignore[attr-defined]
 
-    def __call__(self, **overrides: Any) -> FunctionStep:
-        """A step with these parameters. Raises TypeError for an unknown one.
-
-        A parameter without a default may be left to the context; it is missed when the step runs.
-        """
-        self.injection.parameters.check_known(overrides)
+    def _make(self, overrides: Mapping[str, Any]) -> FunctionStep:
         step: FunctionStep = self.made(overrides)
         return step
 
     def _settings(self) -> dict[str, Any]:
-        return {**super()._settings(), "cacheable": self.cacheable}
+        return {**super()._settings(), "cacheable": self.cacheable, "limits": self.limits}
 
 
 @overload
@@ -151,6 +156,9 @@ def pipeline_step(
     version: str | None = None,
     depends_on: Iterable[object] = (),
     volatile: bool = False,
+    timeout: float | str | None = None,
+    retries: int = 0,
+    resources: Mapping[str, float | str] | None = None,
 ) -> Callable[[Callable[..., Any]], StepFactory]: ...
 
 
@@ -163,17 +171,22 @@ def pipeline_step(
     version: str | None = None,
     depends_on: Iterable[object] = (),
     volatile: bool = False,
+    timeout: float | str | None = None,
+    retries: int = 0,
+    resources: Mapping[str, float | str] | None = None,
 ) -> StepFactory | Callable[[Callable[..., Any]], StepFactory]:
     """Turn ``fn(data, [ctx,] *, params...)`` into a factory of steps; with or without parentheses.
 
     Parameters
     ----------
     cacheable, reads, version, depends_on, volatile : as the attributes of `PipelineStep`.
+    timeout, retries, resources : see `Limits.of`.
     """
     if fn is not None:
         return StepFactory(fn)
     declared = Declared.of(reads, version, depends_on, volatile)
-    return lambda fn: StepFactory(fn, declared, cacheable)
+    limits = Limits.of(timeout=timeout, retries=retries, resources=resources)
+    return lambda fn: StepFactory(fn, declared, cacheable, limits)
 
 
 def _check_takes_data(fn: Callable[..., Any], injection: Injection) -> None:

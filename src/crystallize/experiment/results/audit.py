@@ -21,7 +21,7 @@ from crystallize.plan.plan import Plan
 from crystallize.session import Request, Session
 from crystallize.store.compare import first_difference
 from crystallize.store.record import Record
-from crystallize.store.reuse import Exactly, Force, Hit
+from crystallize.store.reuse import Exactly, Force, Hit, Use
 from crystallize.store.store import Store
 
 
@@ -82,6 +82,7 @@ def audit(
     session : reads the stores of the plan and writes to that of `aside` only.
     each : how many trials of each experiment, spread over its conditions and replicates; None: all.
     """
+    plan = _fetching_nothing(plan)
     settled = session.foresee(plan)
     foreseen = [one for one in settled if one.job.group in groups]
     hits = {one.job.index: one.decision.record for one in foreseen if isinstance(one.decision, Hit)}
@@ -108,6 +109,12 @@ def audit(
     return Audit(
         trials=tuple(trials), reusable=len(hits), others=len(foreseen) - len(hits), interrupted=report.interrupted
     )
+
+
+def _fetching_nothing(plan: Plan) -> Plan:
+    """The plan with what was fetched last in place of fetches, which is what the trials in the store have read."""
+    jobs = [job if plan.groups[job.group].fetches_for is None else replace(job, policy=Use()) for job in plan.jobs]
+    return Plan(plan.groups, jobs)
 
 
 def _by_group(foreseen: Iterable[Foreseen], hits: Mapping[int, Record]) -> Iterator[list[Job]]:

@@ -35,6 +35,8 @@ class Collected:
     replicates: int
     ends: dict[tuple[str, int], TrialEnd] = field(default_factory=dict)
     """(condition, replicate) → how it ended; a trial that was cancelled is not in it."""
+    fetches: list[Record] = field(default_factory=list)
+    """Of what was fetched for trials; one fetch may have served several."""
 
     def of(self, condition: str) -> Iterator[tuple[int, TrialEnd]]:
         """Replicate and end of each settled trial of one condition, in order of replicates."""
@@ -67,6 +69,8 @@ class Collected:
             self._end(event, TrialEnd(error=event.error, why=event.miss.why if event.miss else ""))
         elif isinstance(event, events.JobBlocked):
             self._end(event, TrialEnd(error=event.error, blocked=True))
+        elif isinstance(event, events.Fetched) and event.record is not None and not event.shared:
+            self.fetches.append(event.record)
 
     def _end(
         self, event: events.JobReused | events.JobDone | events.JobFailed | events.JobBlocked, end: TrialEnd

@@ -6,16 +6,17 @@ Results are saved before anything of the user's is called again, so a failing ve
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from crystallize.errors import in_words
-from crystallize.experiment.compile import Asked, Node
+from crystallize.experiment.compiling.node import Asked, Node
+from crystallize.experiment.fetch import SAME_AS, UNSTEADY
 from crystallize.experiment.folders.user_code import user_traceback
-from crystallize.experiment.objects.hypothesis import Hypothesis
+from crystallize.experiment.objects.links import name_of
 from crystallize.experiment.results.collect import Collected
 from crystallize.experiment.results.result import ExperimentMetrics, HypothesisResult, Result, TreatmentMetrics
 from crystallize.plan import events
@@ -29,7 +30,7 @@ logger = logging.getLogger("crystallize")
 class Conclusion:
     """Follows one experiment through a run and ends with its `result`."""
 
-    def __init__(self, node: Node, session: Session, asked: Asked, hypotheses: Sequence[Hypothesis] | None) -> None:
+    def __init__(self, node: Node, session: Session, asked: Asked) -> None:
         assert node.view is not None and node.collected is not None
         self._node = node
         self._view = node.view
@@ -37,7 +38,7 @@ class Conclusion:
         self._store = session.store(node.root)
         self._asked = asked
         self._began = False
-        self._hypotheses = node.experiment.hypotheses if hypotheses is None else hypotheses
+        self._hypotheses = asked.hypotheses_of(node.experiment)
         self.result = Result(ExperimentMetrics(TreatmentMetrics({}), {}, []))
 
     def note(self, event: events.Event) -> None:
@@ -95,6 +96,7 @@ class Conclusion:
         )
         result.name = self._node.experiment.label
         result.pinned = None if self._node.pinned is None else self._node.pinned.run
+        result.fetched = len(collected.fetches)
         result.notices.extend(self._notices())
         for condition in collected.conditions:
             ends = [end for _, end in collected.of(condition)]
@@ -109,15 +111,14 @@ class Conclusion:
         return result
 
     def _artifacts(self) -> dict[str, dict[str, Path]]:
-        """File name → condition → path of the first replicate's file."""
+        """File name → condition → path of the first replicate's file; of several steps that write it, the last's."""
         paths: dict[str, dict[str, Path]] = {}
         for condition in self._collected.conditions:
             for replicate, end in self._collected.of(condition):
-                for output in end.record.outputs if end.record is not None else ():
-                    found = paths.setdefault(output.name, {})
-                    if condition not in found:
-                        folder = self._view.path / f"replicate_{replicate}" / condition
-                        found[condition] = folder / output.step / output.name
+                folder = self._view.path / f"replicate_{replicate}" / condition
+                written = {output.name: output.step for output in (end.record.outputs if end.record else ())}
+                for name, step in written.items():
+                    paths.setdefault(name, {}).setdefault(condition, folder / step / name)
         return paths
 
     def _provenance(self) -> dict[str, Any]:
@@ -161,7 +162,9 @@ class Conclusion:
     def _notices(self) -> list[str]:
         notices = list(self._node.experiment.notices)
         notices += [f"{path} was changed or removed by hand and is restored" for path in self._view.restored]
+        notices += self._unnoted()
         notices += self._pinned()
+        notices += self._fetched()
         notices += self._of_others()
         notices += self._two_outcomes()
         notices += self._not_reusable()
@@ -180,9 +183,25 @@ class Conclusion:
                     notices.append(f"{condition}: replicates {', '.join(lacking)} have no baseline to compare with")
         return notices
 
+    def _unnoted(self) -> Iterator[str]:
+        """What a run that reused everything could not keep of itself."""
+        if not self._store.database.writable:
+            yield f"{self._store.folder} cannot be written: the history has no trace of this run"
+
     def _pinned(self) -> list[str]:
         experiment, pinned = self._node.experiment, self._node.pinned
         return [] if pinned is None else pinned.notices(self._asked.replicates or experiment.replicates)
+
+    def _fetched(self) -> Iterator[str]:
+        """Whether outside state is as it was when it was fetched last."""
+        fetches = self._collected.fetches
+        runs = {fetch.facts[SAME_AS] for fetch in fetches if SAME_AS in fetch.facts}
+        same = sum(SAME_AS in fetch.facts for fetch in fetches)
+        if runs:
+            names = ", ".join(map(name_of, self._node.volatile.values()))
+            share = "" if same == len(fetches) else f"in {same} of {len(fetches)} fetches "
+            yield f"{names}: {share}the contents are those of run {max(runs)}"
+        yield from dict.fromkeys(note for fetch in fetches for note in fetch.facts.get(UNSTEADY, ()))
 
     def _of_others(self) -> Iterator[str]:
         """Records of another experiment that served here: the same code and inputs under another name."""

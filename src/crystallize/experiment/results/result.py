@@ -119,6 +119,7 @@ class Result:
     pinned : number of the run whose trials were taken as they are, when they were pinned.
     reused, ran : condition → number of replicates.
     memo_hits : how many calls of cacheable steps were replayed from memos, in the trials that ran.
+    fetched : how often outside state was fetched for trials.
     reasons : ``<condition>_rep_<replicate>`` → why it ran.
     notices : what the user should know, a sentence each.
 
@@ -144,6 +145,7 @@ class Result:
         self.reused: dict[str, int] = {}
         self.ran: dict[str, int] = {}
         self.memo_hits = 0
+        self.fetched = 0
         self.reasons: dict[str, str] = {}
         self.notices: list[str] = []
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from crystallize.errors import DefinitionError
-from crystallize.experiment.objects.names import nearest
+from crystallize.errors import DefinitionError, nearest
 
 if TYPE_CHECKING:
     from rich.tree import Tree

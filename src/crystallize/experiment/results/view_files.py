@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from crystallize.fingerprint.digest import digest_bytes
+from crystallize.store.placing import neighbour
 from crystallize.store.store import Store
 from crystallize.store.views import ViewFile
 
@@ -32,7 +33,7 @@ def newest_version(folder: Path) -> int:
 def write_file(root: Path, path: str, data: bytes) -> ViewFile:
     """Writes `data` to `path`, relative to `root`, by a temporary neighbour; parents are made."""
     target = f"{root}/{path}"
-    temporary = f"{target}.{os.getpid()}.tmp"
+    temporary = neighbour(os.path.dirname(target))  # noqa: PTH120
     try:
         file = open(temporary, "wb")  # noqa: PTH123, SIM115  (several per experiment: plain calls are faster)
     except FileNotFoundError:

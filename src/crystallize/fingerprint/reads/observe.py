@@ -150,6 +150,11 @@ def unobserved() -> Iterator[None]:
         _charged.reset(token)
 
 
+def forget_running() -> None:
+    """To be called in a process just forked: what ran in its parent does not run here."""
+    _running.clear()
+
+
 def readers() -> Sequence[Observer]:
     """Who is charged here: the context's own trial, else every one that runs in the process."""
     charged = _charged.get()

@@ -1,6 +1,6 @@
 """Reads YAML into plain values and remembers the line of every key and item.
 
-Knows nothing of experiments. Stricter than the safe loader where that one guesses: duplicate keys, custom
+Knows neither of the languages that are written in it. Stricter than the safe loader where that one guesses: duplicate keys, custom
 tags and more than one document are errors, each told once, with path and line.
 """
 
@@ -33,20 +33,35 @@ MOST_NODES = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """A YAML file whose top is a mapping."""
+class Lines:
+    """Where the values of a YAML file stand."""
 
     path: Path
-    value: dict[str, Any]
     lines: Mapping[KeyPath, int]
     """Line, from 1, of each key and list item; what an alias repeats has the lines of its anchor."""
 
     def line(self, *keys: Hashable) -> int:
         """The line of the entry at `keys`, else of the nearest entry around it; the first for the whole file."""
-        for end in range(len(keys), 0, -1):
-            if keys[:end] in self.lines:
-                return self.lines[keys[:end]]
-        return 1
+        return line_in(self.lines, keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Document(Lines):
+    """A YAML file whose top is a mapping."""
+
+    value: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ListDocument(Lines):
+    """A YAML file whose top is a list."""
+
+    value: list[Any]
+
+
+def line_in(lines: Mapping[KeyPath, int], keys: KeyPath) -> int:
+    """See `Lines.line`."""
+    return next((lines[keys[:end]] for end in range(len(keys), 0, -1) if keys[:end] in lines), 1)
 
 
 def read_document(path: Path) -> Document:
@@ -66,7 +81,17 @@ def parse_document(text: str, path: Path) -> Document:
     if not isinstance(value, dict):
         fact = f"the top is a {_kind(value)}, not a mapping"
         raise DefinitionTypeError(fact, path=path, line=1, remedy="write 'key: value' lines")
-    return Document(path, value, reader.lines)
+    return Document(path, reader.lines, value)
+
+
+def parse_list(text: str, path: Path) -> ListDocument:
+    """`text` as a list, empty where there is nothing in it; `path` is named in errors only."""
+    reader = _Reader(path, text)
+    value = reader.read()
+    if value is not None and not isinstance(value, list):
+        fact = f"the top is a {_kind(value)}, not a list"
+        raise DefinitionTypeError(fact, path=path, line=1, remedy="write '- ' before each entry")
+    return ListDocument(path, reader.lines, value or [])
 
 
 def parse_value(text: str, path: Path | str) -> Any:
@@ -216,4 +241,4 @@ _SYNTAX_REMEDY = "check indentation, colons, quotes and brackets here and on the
 
 
 def _kind(value: object) -> str:
-    return "list" if isinstance(value, list) else "single value"
+    return "list" if isinstance(value, list) else "mapping" if isinstance(value, dict) else "single value"

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from crystallize.errors import DefinitionError, DefinitionTypeError, MissingFileError
-from crystallize.experiment.folders.yaml_lines import parse_document, parse_value, read_document
+from crystallize.yaml_lines import parse_document, parse_value, read_document
 
 PATH = Path("config.yaml")
 

@@ -1,0 +1,26 @@
+"""Where a project's `valohai.yaml` lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from crystallize.errors import MissingFileError
+from crystallize.valohai.document import FILE_NAME
+
+
+def find_file(path: Path | None = None) -> Path:
+    """The `valohai.yaml` that `path` means: itself, or the one in that folder; None: the nearest one upwards from here.
+
+    Raises MissingFileError when there is none.
+    """
+    if path is not None:
+        file = path / FILE_NAME if path.is_dir() else path
+        if not file.is_file():
+            raise MissingFileError("there is no such file", path=file, remedy="check the path")
+        return file.resolve()
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    fact = f"neither this folder nor one above it holds a {FILE_NAME}"
+    raise MissingFileError(fact, path=here, remedy="write one, or name another folder's")
