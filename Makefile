@@ -11,7 +11,7 @@ TEST_WORKERS ?= auto
 help:
 	@echo "make demo     run the breast-cancer graph three times: fresh, unchanged, after a one-line change"
 	@echo "make test     run all tests"
-	@echo "make soak     compare resumed runs with fresh ones over SOAK_STEPS random edits (2000)"
+	@echo "make soak     SOAK_STEPS random edits (2000), and SOAK_KILLS kills (200) of each of six runs, held to the truth"
 	@echo "make check    format, lint, types, floors and tests: what CI runs"
 	@echo "make bench    measure against plain Python and plain files"
 	@echo "make picture  draw docs/run.svg from a real run"
@@ -24,7 +24,8 @@ test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -n $(TEST_WORKERS)
 
 soak: $(VENV)/.ready-dev
-	SOAK_STEPS=$${SOAK_STEPS:-2000} $(BIN)/python -m pytest -s tests/stories/test_random_edits.py
+	SOAK_STEPS=$${SOAK_STEPS:-2000} SOAK_KILLS=$${SOAK_KILLS:-200} \
+		$(BIN)/python -m pytest -s tests/stories/test_random_edits.py tests/stories/test_random_kills.py
 
 check: format lint types floors test
 

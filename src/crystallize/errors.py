@@ -17,6 +17,7 @@
     ├── NotTransferableError            a result that cannot travel from a worker (also a TypeError)
     ├── WorkerLostError                 the process in which a job ran has ended (also a RuntimeError)
     ├── JobTimeoutError                 a job or a step took longer than it may (also a TimeoutError)
+    ├── ExecutionError                  the command of a step failed; carries the number of the execution
     ├── StoreError                      the store cannot be opened, read or written
     └── PinnedRecordGone                a pinned earlier result is no longer there
 
@@ -233,6 +234,25 @@ class JobTimeoutError(CrystallizeError, TimeoutError):
         super().__init__(f"{what} took longer than {seconds:g} s; raise its timeout, or give it less to do")
         if where:
             self.add_note(where)
+
+
+class ExecutionError(CrystallizeError):
+    """The command of a step failed, was stopped, or could not be started.
+
+    Parameters
+    ----------
+    place : what failed, as people call it.
+    fact : how it ended.
+    counter : number of the execution, whose log tells more; None when it was never started.
+    """
+
+    def __init__(self, place: str, fact: str, counter: int | None = None) -> None:
+        super().__init__(place, fact, counter)
+        self.place, self.fact, self.counter = place, fact, counter
+
+    def __str__(self) -> str:
+        more = "" if self.counter is None else f"; see: crystallize execution logs {self.counter}"
+        return f"{self.place}: {self.fact}{more}"
 
 
 class StoreError(CrystallizeError):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -210,6 +211,23 @@ def test_two_jobs_of_one_fingerprint_execute_once(store: Store) -> None:
     planned = Planned(store.root)
     planned.job("a", key="twin")
     planned.job("b", key="twin")
+
+    log = run(planned, store)
+
+    assert planned.works[0].calls == ["begin", "a", "end"]
+    assert [event.job.label for event in log.of(events.JobReused)] == ["g/b"]
+
+
+def test_a_twin_is_reused_though_the_first_was_recorded_before_its_turn(store: Store) -> None:
+    def long(workspace: Workspace) -> Mapping[str, Sequence[Any]]:
+        begun = perf_counter()
+        while perf_counter() - begun < 0.002:  # a batch is committed after a job that took longer than 1 ms
+            pass
+        return {}
+
+    planned = Planned(store.root)
+    planned.job("a", key="twin", script=long)
+    planned.job("b", key="twin", script=long)
 
     log = run(planned, store)
 

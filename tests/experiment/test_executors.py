@@ -323,6 +323,23 @@ def test_global_generators_are_reproducible_in_processes() -> None:
     assert run() == run(executor="process", jobs=2)
 
 
+def test_what_workers_print_arrives_in_whole_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    @pipeline_step()
+    def talks(data: Any, ctx: FrozenContext) -> Any:
+        for piece in ("one ", "line ", f"of {ctx['replicate']}\n"):
+            print(piece, end="")
+        print("x" * 9000)
+        print("no end", end="")
+        return data
+
+    Experiment(numbers(), Pipeline([talks()]), name="e", replicates=4).run(jobs=2)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert {f"one line of {r}" for r in range(4)} <= {line.removeprefix("no end") for line in lines}
+    assert sum(line == "x" * 9000 for line in lines) == 4
+    assert lines[-1] == "no end"
+
+
 # limits
 
 

@@ -45,7 +45,7 @@ class Death(NamedTuple):
     at: int
     """Before the act of this number, counted from 1."""
     tear_bytes: int | None = None
-    """The process goes on until it has written so many bytes more than any of its files has, or this many of a new one."""
+    """It goes on until it has written so many bytes of a new file, or so many more than the database has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def _listen(data: Path, dies: Death | None, pipe: int) -> None:
             if dies.tear_bytes is None:
                 os.kill(os.getpid(), signal.SIGKILL)
             largest = _largest(data / ".crystallize") if stage not in ("blob", "view file", "marker") else 0
-            limit = largest + dies.tear_bytes
+            limit = largest + (dies.tear_bytes or 0)
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
     def on_statement(statement: str) -> None:
@@ -153,11 +153,12 @@ def _listen(data: Path, dies: Death | None, pipe: int) -> None:
                 act(_stage_of(path))
 
     def connect(*args: Any, **options: Any) -> sqlite3.Connection:
-        connection = connects(*args, **options)
+        connection: sqlite3.Connection = connects(*args, **options)
         connection.set_trace_callback(on_statement)
         return connection
 
-    connects, sqlite3.connect = sqlite3.connect, connect
+    connects: Any = sqlite3.connect
+    sqlite3.connect = connect  # type: ignore[assignment]
     sys.addaudithook(on_event)
 
 

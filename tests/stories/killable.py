@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -129,11 +128,11 @@ def roll(folder: Path, dice: int) -> None:
     (folder / "dice").write_text(str(dice), encoding="utf-8")
 
 
-def labels(
-    replicates: int, *, of: Iterable[str] = ("make", "read"), conditions: Iterable[str] = CONDITIONS
-) -> set[str]:
-    """The trials of these experiments and conditions."""
-    return {f"{name}/{condition}/{r}" for name in of for condition in conditions for r in range(replicates)}
+def labels(replicates: int, conditions: Iterable[str] = CONDITIONS) -> set[str]:
+    """The trials of both experiments in these conditions."""
+    return {
+        f"{name}/{condition}/{r}" for name in ("make", "read") for condition in conditions for r in range(replicates)
+    }
 
 
 def take_log(folder: Path) -> list[str]:
@@ -158,7 +157,7 @@ def is_left_behind(path: str) -> bool:
 
 def expected(replicates: int, dice: dict[str, int]) -> Tree:
     """The view, where the trials of ``make`` and their readers have seen these `dice`, by ``condition/replicate``."""
-    return {path: contents for path, contents in _expected(replicates, dice)}
+    return dict(_expected(replicates, dice))
 
 
 def _expected(replicates: int, dice: dict[str, int]) -> Iterator[tuple[str, bytes]]:
@@ -176,9 +175,3 @@ def _expected(replicates: int, dice: dict[str, int]) -> Iterator[tuple[str, byte
                 texts = {"small": small, "large": f"{small} " * LARGE_WORDS, "copy": f"read {small}"}
                 for file, step in files.items():
                     yield f"{name}/v0/replicate_{r}/{condition}/{step}/{file}", texts[file].encode()
-
-
-def copied(source: Path, target: Path) -> Path:
-    """A copy of a project, with the times of its files."""
-    shutil.copytree(source, target)
-    return target

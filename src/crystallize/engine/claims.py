@@ -32,6 +32,17 @@ class Claims:
         self._held: dict[int, tuple[Store, Digest]] = {}
         self._twins: dict[int, list[int]] = {}
         self._errors: dict[tuple[int, Digest], BaseException] = {}
+        self._expected: set[tuple[int, Digest]] = set()
+        self._doubles: set[tuple[int, Digest]] = set()
+
+    def expect(self, fingerprint: Digest, store: Store) -> None:
+        """Notes that a job was decided to run and will ask for `fingerprint`."""
+        key = (id(store), fingerprint)
+        (self._doubles if key in self._expected else self._expected).add(key)
+
+    def is_double(self, fingerprint: Digest, store: Store) -> bool:
+        """Whether several jobs were decided to run, so that one of them may have been recorded since."""
+        return (id(store), fingerprint) in self._doubles
 
     def ask(self, index: int, fingerprint: Digest, store: Store) -> Claim:
         """Tries to hold `fingerprint` for job `index`; never blocks."""

@@ -18,6 +18,7 @@ from pebble import ProcessExpired, ProcessPool
 from crystallize.engine import worker
 from crystallize.engine.parcel import packed_job, unpacked
 from crystallize.engine.watchdog import word_of
+from crystallize.engine.worker_output import WorkerOutput
 from crystallize.errors import JobTimeoutError, WorkerLostError
 from crystallize.plan.job import Group, Outcome, Work
 from crystallize.plan.workspace import Workspace
@@ -38,6 +39,7 @@ class ProcessExecutor:
         self.capacity = capacity
         self._group = group
         self._pool: ProcessPool | None = None
+        self._output: WorkerOutput | None = None
 
     async def run(self, work: Work, task: Any, workspace: Workspace) -> Outcome:
         """Has one job done by a worker. Raises what the user's code raised, or JobTimeoutError, WorkerLostError."""
@@ -67,18 +69,22 @@ class ProcessExecutor:
             self._pool.stop()  # type: ignore[no-untyped-call]
             self._pool.join()
             self._pool = None
+        if self._output is not None:
+            self._output.close()
+            self._output = None
 
     def _started(self, work: Work) -> ProcessPool:
         if self._pool is None:
             for stream in (sys.stdout, sys.stderr):
                 if stream is not None:
                     stream.flush()
+            self._output = WorkerOutput()
             self._pool = ProcessPool(
                 max_workers=self.capacity,
                 # A process keeps the GPUs that it began with.
                 max_tasks=1 if self._group.needs.gpus else 0,
                 initializer=worker.enter,
-                initargs=(work, self._group.needs, os.getpid()),
+                initargs=(work, self._group.needs, os.getpid(), self._output),
                 context=multiprocessing.get_context("fork"),
             )
         return self._pool

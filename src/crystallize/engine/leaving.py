@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
@@ -25,16 +25,16 @@ GRACE_SECONDS = 2.0
 def told_exits() -> Iterator[None]:
     """Inside, a call of ``os._exit`` in this process says in a line what it ends, and where it stands."""
     process, patched = os.getpid(), os._exit
-    leave = getattr(patched, "leaves", patched)
+    leave: Callable[[int], NoReturn] = getattr(patched, "leaves", patched)
 
-    def left(code: int) -> NoReturn:
+    def left(status: int) -> NoReturn:
         if os.getpid() == process:
             sys.stderr.write(
-                f"\n{_place(sys._getframe(1))} called os._exit({code}), which ends the whole run; what had finished is "
-                "kept, and the same command goes on from there (executor: process costs that trial alone)\n"
+                f"\n{_place(sys._getframe(1))} called os._exit({status}), which ends the whole run; what had finished "
+                "is kept, and the same command goes on from there (executor: process costs that trial alone)\n"
             )
             sys.stderr.flush()
-        leave(code)
+        leave(status)
 
     left.leaves = leave  # type: ignore[attr-defined]
     os._exit = left

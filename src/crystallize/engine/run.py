@@ -191,6 +191,7 @@ class Driver:
                 else:
                     self._misses[index] = _Queued(question.manifest, decision, version)
                     heapq.heappush(self._queues.setdefault(self._executors.key(self._group_of(index)), []), index)
+                    self._claims.expect(question.manifest.fingerprint, store)
                     if decision.kind == "forced" and not self._fetches(index):
                         self._count_would_reuse(question, store)
 
@@ -235,7 +236,7 @@ class Driver:
             self._fail(index, self._claims.error(manifest.fingerprint, store), miss, 0.0)
         if claim is not Claim.HELD:
             return False
-        if store.outside_version() != version:
+        if store.outside_version() != version or self._claims.is_double(manifest.fingerprint, store):
             decision = decide_many(
                 [question_for(job, manifest, self._floors[job.group])], store, self._runs[job.group]
             )[0]

@@ -20,6 +20,7 @@ from typing import Any
 from crystallize.engine import watchdog
 from crystallize.engine.machine import DEVICES
 from crystallize.engine.parcel import packed_error, packed_result
+from crystallize.engine.worker_output import WorkerOutput
 from crystallize.errors import PipelineExecutionError
 from crystallize.fingerprint.reads.observe import forget_running
 from crystallize.plan.job import Outcome, Work
@@ -35,16 +36,16 @@ _PARENT_DEATH_SIGNAL = 1
 """Of ``prctl``, Linux."""
 
 
-def enter(work: Work, needs: Needs, driver: int) -> None:
+def enter(work: Work, needs: Needs, driver: int, output: WorkerOutput) -> None:
     """Called once in each worker, before its first job.
 
     Parameters
     ----------
     driver : process id of the driver; the worker ends when that one does.
+    output : where what it prints goes: the driver's own streams may belong to a progress display.
     """
     _end_with(driver)
-    # The driver's own may stand for a progress display, whose lock nobody frees here.
-    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+    output.speak()
     reconnect_stores()
     forget_running()
     _here[:] = [(work, needs)]

@@ -111,13 +111,13 @@ def is_settled(mtime_ns: int, ctime_ns: int) -> bool:
 def _digest_at(path: Path, before: stat_result, memory: StatMemory | None) -> Digest:
     if memory is None:
         return _hash(path, before.st_size)
-    key = _stat_key(path, before)
+    key = stat_key(path, before)
     known = memory.recall(key)
     if known is not None:
         return known
     settled = is_settled(before.st_mtime_ns, before.st_ctime_ns)
     digest = _hash(path, before.st_size)
-    if settled and _stat_key(path, path.stat()) == key:
+    if settled and stat_key(path, path.stat()) == key:
         memory.remember(key, digest)
     return digest
 
@@ -128,7 +128,8 @@ def _hash(path: Path, size_bytes: int) -> Digest:
     return Digest(blake3(max_threads=blake3.AUTO).update_mmap(path).digest())
 
 
-def _stat_key(path: Path, found: stat_result) -> StatKey:
+def stat_key(path: Path, found: stat_result) -> StatKey:
+    """How a file looks, by its stat."""
     return (
         str(path.absolute()),
         found.st_size,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from crystallize.fingerprint.digest import Digest, digest_of
@@ -64,6 +64,16 @@ class Workspace:
         assert not isinstance(found, list), "a port that gathers has several"
         store, output = found
         return store.read_bytes(output)
+
+    def place(self, port: str, targets: Sequence[Path]) -> None:
+        """Puts the artifacts that `port` gathers at `targets`, one each, in order.
+
+        Contents are verified. Raises StoreError when they are damaged.
+        """
+        found = self._inputs[port]
+        gathered = found if isinstance(found, list) else [found]
+        for (store, output), target in zip(gathered, targets, strict=True):
+            store.lay(output, target)
 
     def inputs_digest(self) -> Digest:
         """Of the contents of all inputs, by port."""

@@ -89,7 +89,7 @@ async def run_process(
         if why != "exit":
             await _ask_to_end(process, exited, end)
         code = await exited
-        done, late = await asyncio.wait(pumps, timeout=DRAIN_SECONDS)
+        _done, late = await asyncio.wait(pumps, timeout=DRAIN_SECONDS)
         _signal_group(process.pid, signal.SIGKILL)
         for pump in late:
             pump.cancel()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 from crystallize.fingerprint.code.codebase import Codebase
 from crystallize.fingerprint.digest import Digest
 from crystallize.fingerprint.left import LeftStates
@@ -273,3 +275,35 @@ def test_variable_that_a_job_binds_first_is_no_edit(project: Project) -> None:
         left.leave()
 
         assert _digest(steps, left) == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from pathlib import Path\ndef step(): return Path(__file__).parent / 'data'",
+        "from pathlib import Path\nHERE = Path(__file__).parent\ndef step(): return HERE / 'data'",
+        "from importlib.resources import files\ndef step(): return files(__name__)",
+        "import inspect\ndef step(): return inspect.getfile(step)",
+    ],
+)
+def test_code_that_knows_where_it_lies_counts_by_its_place(project: Project, text: str) -> None:
+    here = {"steps": "from here.code import step", "here/__init__": "", "here/code": text}
+    there = {"steps": "from there.code import step", "there/__init__": "", "there/code": text}
+
+    assert project.same(here, here)
+    assert not project.same(here, there)
+
+
+def test_code_that_does_not_ask_where_it_lies_may_move(project: Project) -> None:
+    text = "import logging\nlogger = logging.getLogger(__name__)\ndef step(): return logger.name"
+
+    assert project.same(
+        {"steps": "from here import step", "here": text}, {"steps": "from there import step", "there": text}
+    )
+
+
+def test_a_module_that_knows_its_file_does_not_count_by_its_whole_text(project: Project) -> None:
+    text = "from pathlib import Path\ndef step(): return Path(__file__).parent"
+
+    assert project.same(text, f"{text}\n# a comment\ndef other(): pass")
+    assert project.code(text).texts == frozenset()

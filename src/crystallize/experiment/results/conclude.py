@@ -45,6 +45,7 @@ class Conclusion:
         """Follows one event about a trial of the experiment."""
         if isinstance(event, events.JobStarted):
             self._began = True
+        if isinstance(event, events.JobStarted | events.JobFailed):  # one that failed may not even have been started
             self._view.start(event.job.task.condition)
         self._collected.keep(event)
         if isinstance(event, events.JobDone):

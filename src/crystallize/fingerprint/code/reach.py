@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from weakref import WeakKeyDictionary
 
@@ -139,7 +139,7 @@ class Reach:
             self._hold_value(node, module, name)
 
     def _hold_value(self, node: Node, module: Module, name: str) -> None:
-        read = partial(_value_in, module, name)
+        read = partial(module.namespace.get, name, MISSING)
         node.held.append(Held(node.name, module.holder, name, read, must=False))
 
     def _hold_definition(self, node: Node, binding: Binding, name: str, value: object) -> None:
@@ -243,13 +243,3 @@ def _is_ours(value: object) -> bool:
 def _is_literal(statement: Statement) -> bool:
     """Whether a statement assigns a constant, so that it says all there is to know."""
     return isinstance(getattr(statement.node, "value", None), ast.Constant) and not statement.heads
-
-
-def _value_in(module: Module, name: str) -> object:
-    """The value of a module-level name; a place beside the module counts from there: folders may be renamed."""
-    value = module.namespace.get(name, MISSING)
-    if module.path is None or not isinstance(value, (str, PurePath)) or not PurePath(value).is_absolute():
-        return value
-    place = PurePath(value)
-    folder = module.path.parent
-    return ("beside the module", place.relative_to(folder).as_posix()) if place.is_relative_to(folder) else value

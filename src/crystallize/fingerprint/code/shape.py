@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from crystallize.fingerprint.code.bindings import Head, Statement
 from crystallize.fingerprint.code.modules import Module, Modules, Outside
-from crystallize.fingerprint.code.nodes import Node, Whole
+from crystallize.fingerprint.code.nodes import Held, Node, Whole
 from crystallize.fingerprint.code.resolve import Found, Resolver
 from crystallize.fingerprint.code.scopes import Reading, read
 from crystallize.fingerprint.code.syntax import dump
@@ -23,6 +23,12 @@ _ENVIRON = frozenset(
 )
 _IMPORTERS = frozenset({("importlib", "import_module"), ("importlib", "__import__")})
 _UNFOLLOWED = frozenset({"getattr", "eval", "exec", "globals", "__import__"})
+_PLACE = frozenset({"__file__", "__path__", "__spec__", "__loader__", "__package__"})
+_PLACE_TELLERS = frozenset(
+    {("importlib", "resources"), ("pkgutil", "get_data"), ("sys", "_getframe")}
+    | {("inspect", name) for name in ("currentframe", "getabsfile", "getfile", "getsourcefile", "stack")}
+)
+"""Names of a module, and functions outside, that tell code where it lies."""
 _MODULE = "(module)"
 
 
@@ -98,6 +104,10 @@ class Shaper:
                 self._import_by_name(node, module, use)
             elif path[:2] == ("sys", "modules"):
                 self._unfollowed(node, "reads sys.modules")
+            elif path[:2] in _PLACE_TELLERS:
+                _hold_place(node, module)
+        if use.name in _PLACE and not found.places:
+            _hold_place(node, module)
         if use.called and use.name in _UNFOLLOWED and not use.attributes and not found.places:
             if use.name == "__import__":
                 self._import_by_name(node, module, use)
@@ -144,6 +154,15 @@ class Shaper:
         note = f"{what} in {node.name}: what it reaches is not followed"
         if note not in node.notes:
             node.notes.append(note)
+
+
+def _hold_place(node: Node, module: Module) -> None:
+    """Lets the place of a module count: a file beside it is another file for the same code in another folder."""
+    path = module.path
+    if path is not None and all(held.slot != "__file__" for held in node.held):
+        name = f"{module.display}.__file__"
+        # no bare path: that would name a file that counts as read
+        node.held.append(Held(name, module.holder, "__file__", lambda: (path.absolute(),), must=False))
 
 
 class _Context:
