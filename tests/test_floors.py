@@ -17,7 +17,7 @@ MOST_LINES = 400
 
 FLOORS = (
     ("errors",),
-    ("fingerprint", "settings", "yaml_lines"),
+    ("fingerprint", "settings", "words", "yaml_lines"),
     ("store",),
     ("plan",),
     ("engine", "history"),

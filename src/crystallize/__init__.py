@@ -19,16 +19,19 @@ if TYPE_CHECKING:
         DefinitionError,
         DefinitionTypeError,
         GraphError,
+        JobTimeoutError,
         MissingArtifactError,
         MissingFileError,
         MissingMetricError,
         NotReusableError,
+        NotTransferableError,
         PinnedRecordGone,
         PipelineExecutionError,
         ReplicateMismatchError,
         StoreError,
         UnknownNameError,
         ValidationError,
+        WorkerLostError,
     )
     from crystallize.experiment.experiment import Experiment, ExperimentBuilder
     from crystallize.experiment.graph import ExperimentGraph
@@ -42,10 +45,16 @@ if TYPE_CHECKING:
         register_datasource,
         unregister_datasource,
     )
-    from crystallize.experiment.objects.execution import AsyncExecution, ParallelExecution, SerialExecution
+    from crystallize.experiment.objects.execution import (
+        AsyncExecution,
+        ParallelExecution,
+        RayExecution,
+        SerialExecution,
+    )
     from crystallize.experiment.objects.hypothesis import Hypothesis, hypothesis, verifier
     from crystallize.experiment.objects.injection import inject_from_ctx
     from crystallize.experiment.objects.inputs import ExperimentInput
+    from crystallize.experiment.objects.limits import Limits
     from crystallize.experiment.objects.optimize import BaseOptimizer, Objective
     from crystallize.experiment.objects.pipeline import Pipeline, pipeline
     from crystallize.experiment.objects.plugins import ArtifactPlugin, BasePlugin, LoggingPlugin, SeedPlugin
@@ -77,17 +86,21 @@ __all__ = [
     "FrozenContext",
     "GraphError",
     "Hypothesis",
+    "JobTimeoutError",
+    "Limits",
     "LoggingPlugin",
     "MissingArtifactError",
     "MissingFileError",
     "MissingMetricError",
     "NotReusableError",
+    "NotTransferableError",
     "Objective",
     "ParallelExecution",
     "PinnedRecordGone",
     "Pipeline",
     "PipelineExecutionError",
     "PipelineStep",
+    "RayExecution",
     "ReplicateMismatchError",
     "Result",
     "SeedPlugin",
@@ -96,6 +109,7 @@ __all__ = [
     "Treatment",
     "UnknownNameError",
     "ValidationError",
+    "WorkerLostError",
     "data_source",
     "get_datasource",
     "hypothesis",

@@ -16,6 +16,8 @@
     ├── NotReusableError                a value that no fingerprint can tell apart from another
     ├── NotTransferableError            a result that cannot travel from a worker (also a TypeError)
     ├── WorkerLostError                 the process in which a job ran has ended (also a RuntimeError)
+    ├── MachineError                    a machine of a cluster is not as the run needs it (also a RuntimeError)
+    ├── CodeChangedError                the code is not what the run was planned with (also a RuntimeError)
     ├── JobTimeoutError                 a job or a step took longer than it may (also a TimeoutError)
     ├── ExecutionError                  the command of a step failed; carries the number of the execution
     ├── StoreError                      the store cannot be opened, read or written
@@ -219,6 +221,26 @@ class WorkerLostError(CrystallizeError, RuntimeError):
             else "raise an exception where it cannot go on"
         )
         super().__init__(f"its worker process {end}{often}; {remedy}")
+
+
+class MachineError(CrystallizeError, RuntimeError):
+    """A machine of a cluster lacks what the run needs, or has another version of it."""
+
+
+class CodeChangedError(CrystallizeError, RuntimeError):
+    """The code that a job would run is not what the run was planned with.
+
+    Parameters
+    ----------
+    fact : which code.
+    """
+
+    def __init__(self, fact: str) -> None:
+        super().__init__(fact)
+        self.fact = fact
+
+    def __str__(self) -> str:
+        return f"code changed during the run: {self.fact}; nothing was recorded, run again in a new process"
 
 
 class JobTimeoutError(CrystallizeError, TimeoutError):

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 _MODULES = {
     "errors": """BlockedError ContextMutationError CrystallizeError DefinitionError DefinitionTypeError GraphError
-        MissingArtifactError MissingFileError MissingMetricError NotReusableError PinnedRecordGone
-        PipelineExecutionError ReplicateMismatchError StoreError UnknownNameError ValidationError""",
+        JobTimeoutError MissingArtifactError MissingFileError MissingMetricError NotReusableError
+        NotTransferableError PinnedRecordGone PipelineExecutionError ReplicateMismatchError StoreError
+        UnknownNameError ValidationError WorkerLostError""",
     "experiment.objects.artifact": "Artifact default_loader default_writer",
     "experiment.objects.artifact_log": "ArtifactLog",
     "experiment.objects.constants": "BASELINE_CONDITION CONDITION_KEY METADATA_FILENAME REPLICATE_KEY SEED_USED_KEY",
     "experiment.objects.context": "ContextMetrics FrozenContext LoggingContext standalone_context",
     "experiment.objects.datasource": """DataSource clear_registry data_source get_datasource list_datasources
         register_datasource unregister_datasource""",
-    "experiment.objects.execution": "AsyncExecution ParallelExecution SerialExecution VALID_EXECUTOR_TYPES",
+    "experiment.objects.execution": """AsyncExecution ParallelExecution RayExecution SerialExecution
+        VALID_EXECUTOR_TYPES""",
     "experiment.experiment": "Experiment ExperimentBuilder",
     "experiment.graph": "ExperimentGraph",
     "experiment.objects.hypothesis": "Hypothesis hypothesis verifier",
     "experiment.objects.injection": "inject_from_ctx",
     "experiment.objects.inputs": "ExperimentInput MultiArtifactDataSource",
+    "experiment.objects.limits": "Limits",
     "experiment.objects.legacy_cache": "compute_hash load_cache store_cache",
     "experiment.objects.optimize": "BaseOptimizer Objective",
     "experiment.objects.pipeline": "Pipeline pipeline",

@@ -19,11 +19,14 @@ from crystallize.history.watch import HistoryWatcher
 from crystallize.plan import events
 from crystallize.plan.plan import Plan
 from crystallize.settings import Settings
-from crystallize.store.store import Store, is_read_only
+from crystallize.store.mounts import is_read_only
+from crystallize.store.store import DATABASE, FOLDER, Store
 
 if TYPE_CHECKING:
     from crystallize.engine.foresee import Foreseen
+    from crystallize.engine.interrupt import Interrupt
     from crystallize.engine.run import Driver
+    from crystallize.history.live import Feed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,8 @@ class Request:
     """Which front end: ``python``, ``cli``."""
     jobs: int | None = None
     """At most so many jobs at a time; None: as each group says."""
+    went_wrong: Callable[[], bool] = lambda: False
+    """Whether something beside the jobs failed; asked when all of them are settled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +81,7 @@ class Session:
         """
         if root not in self._stores:
             folder = self._folder_of(root)
-            write = (self._write or root == self._aside) and not is_read_only(root, folder)
+            write = (self._write or root == self._aside) and not is_read_only((folder or root / FOLDER) / DATABASE)
             self._stores[root] = Store.open(root, folder=folder, write=write)
         return self._stores[root]
 
@@ -96,18 +101,21 @@ class Session:
         request: Request,
         watchers: Sequence[events.Watcher],
         stop: Callable[[], bool] = lambda: False,
+        interrupt: Interrupt | None = None,
     ) -> Report:
         """Brings `plan` about and returns when all of it is settled; once `stop` says so nothing more is started.
 
+        Who asks `interrupt`, from whatever thread, stops the run as a user does.
         Raises RuntimeError inside a running event loop that is not a notebook's, naming `arun`; StoreError or OSError
         when the store cannot be written. Failures of jobs are told to the watchers and raise nothing.
         """
         in_notebook = refuse_running_loop()
-        with self._running(plan, request, watchers, None, stop) as (driver, report):
+        with self._running(plan, request, watchers, None, stop, interrupt) as (driver, feed, report):
             with uncollected():
                 settled = driver.prepare()
             if not settled:
-                _run_to_end(driver, in_thread=in_notebook)
+                with feed:
+                    _run_to_end(driver, in_thread=in_notebook)
         return report()
 
     async def arun(
@@ -118,11 +126,12 @@ class Session:
         checkpoint: Callable[[], Awaitable[None]] | None = None,
     ) -> Report:
         """As `run`, inside the caller's event loop; `checkpoint` is awaited before each job starts."""
-        with self._running(plan, request, watchers, checkpoint) as (driver, report):
+        with self._running(plan, request, watchers, checkpoint) as (driver, feed, report):
             with uncollected():
                 settled = driver.prepare()
             if not settled:
-                await driver.drive()
+                with feed:
+                    await driver.drive()
         return report()
 
     def foresee(self, plan: Plan) -> list[Foreseen]:
@@ -151,12 +160,14 @@ class Session:
         watchers: Sequence[events.Watcher],
         checkpoint: Callable[[], Awaitable[None]] | None,
         stop: Callable[[], bool] = lambda: False,
-    ) -> Iterator[tuple[Driver, Callable[[], Report]]]:
+        interrupt: Interrupt | None = None,
+    ) -> Iterator[tuple[Driver, Feed, Callable[[], Report]]]:
         from crystallize.engine.executors import Executors
         from crystallize.engine.interrupt import Interrupt
         from crystallize.engine.leaving import told_exits
         from crystallize.engine.machine import Machine, devices
         from crystallize.engine.run import Driver
+        from crystallize.history.live import Feed
 
         started = perf_counter()
         stores = self._stores_of(plan)
@@ -167,7 +178,7 @@ class Session:
         }
         runs = {root: histories[root].run if root in histories else 0 for root in stores}
         told: list[events.Watcher] = [*watchers, *histories.values()]
-        with told_exits(), Interrupt() as interrupt:
+        with told_exits(), interrupt or Interrupt() as interrupt:
             driver = Driver(
                 plan,
                 stores=stores,
@@ -177,11 +188,14 @@ class Session:
                 checkpoint=checkpoint,
                 executors=Executors(Machine(devices(self.settings.environ)), request.jobs),
             )
+            lives = [History(stores[root]).live(watcher.run) for root, watcher in histories.items()]
+            feed = Feed(lives, driver.pulse.now, interrupt.ask)
             try:
-                yield driver, lambda: _report(driver, runs, perf_counter() - started, interrupt.asked)
+                yield driver, feed, lambda: _report(driver, runs, perf_counter() - started, interrupt.asked)
             finally:
                 interrupted = (driver.interrupted and interrupt.asked) or not driver.finished
-                finished = events.RunFinished(interrupted, perf_counter() - started)
+                cancelled = interrupted and interrupt.cancelled
+                finished = events.RunFinished(interrupted, perf_counter() - started, cancelled)
                 for watcher in told:
                     watcher(finished)
 
@@ -230,7 +244,7 @@ def _report(driver: Driver, runs: Mapping[Path, int], seconds: float, asked: boo
         run=next(iter(runs.values()), 0),
         runs=runs,
         seconds=seconds,
-        would_reuse=driver.would_reuse,
-        would_save_seconds=driver.would_save_seconds,
+        would_reuse=driver.spared.jobs,
+        would_save_seconds=driver.spared.seconds,
         interrupted=driver.interrupted and asked,
     )

@@ -17,12 +17,13 @@ from crystallize.errors import DefinitionError, DefinitionTypeError, UnknownName
 FILE_NAME = "crystallize.toml"
 STRATEGIES = ("resume", "rerun")
 
-_ROOT_FILES = (FILE_NAME, "pyproject.toml", ".git")
+_ROOT_FILES = (FILE_NAME, "pyproject.toml", "valohai.yaml", ".git")
 _TYPES: Mapping[str, type] = {
     "artifact_retention": int,
     "big_file_threshold_mb": int,
     "data": str,
     "observe": bool,
+    "runtime": str,
     "seed": int,
     "store": str,
     "strategy": str,
@@ -48,6 +49,9 @@ class Settings:
     """How many versions of large artifacts are kept; CRYSTALLIZE_ARTIFACT_RETENTION, `artifact_retention`."""
     big_file_threshold_mb: int = 10
     """From how many megabytes on an artifact is large; CRYSTALLIZE_BIG_FILE_THRESHOLD_MB."""
+    runtime: str | None = None
+    """Where the commands of ``valohai.yaml`` run: ``podman``, ``docker``, ``local``, None: what is there;
+    CRYSTALLIZE_RUNTIME, `runtime`."""
     observe: bool = True
     """Whether is watched what trials read; `observe`."""
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from crystallize.cli.quantities import parse_age, parse_size, size
+from crystallize.cli.quantities import parse_age, parse_size
+from crystallize.words import size
 
 
 @pytest.mark.parametrize(

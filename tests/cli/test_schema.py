@@ -12,9 +12,9 @@ import pytest
 
 from crystallize.cli import schema
 from crystallize.cli.audit import audit_document
-from crystallize.cli.candidates import Candidate
-from crystallize.cli.explanation import Difference, Explanation
-from crystallize.cli.status import ExperimentStatus, Status
+from crystallize.experiment.reports.candidates import Candidate
+from crystallize.experiment.reports.explanation import Difference, Explanation
+from crystallize.experiment.reports.status import ExperimentStatus, Status
 from crystallize.experiment.results.audit import Audit
 from crystallize.experiment.results.result import ExperimentMetrics, HypothesisResult, Result, TreatmentMetrics
 from crystallize.history.history import GroupRow, JobRow, RunRow

@@ -97,5 +97,5 @@ def test_a_definition_that_no_pickle_holds_runs_in_processes(tmp_path: Path) -> 
 def test_a_result_that_no_pickle_holds_is_told_with_step_and_metric(tmp_path: Path) -> None:
     result = in_processes(tmp_path, note(value=threading.Lock()), replicates=2)
 
-    assert list(result.errors) == ["baseline_rep_0", "baseline_rep_1"]
+    assert sorted(result.errors) == ["baseline_rep_0", "baseline_rep_1"]
     assert all("NoteStep: metric 'value' holds a lock" in str(error) for error in result.errors.values())

@@ -18,7 +18,7 @@ from crystallize.store.reuse import Force, Policy
 from crystallize.store.store import Store
 
 from .scripted import Planned, Script
-from .test_run import Log, run
+from .test_run import run
 
 VOLATILE = Force("volatile")
 

@@ -117,7 +117,7 @@ def test_whatever_is_damaged_in_the_database_no_result_is_wrong(
 
 
 @pytest.mark.parametrize("keep", [0, 1, 100, 4096, 20_000])
-def test_a_truncated_database_is_set_aside_and_the_next_run_starts_anew(tmp_path: Path, keep: int) -> None:
+def test_a_truncated_database_is_set_aside_and_the_next_run_goes_on(tmp_path: Path, keep: int) -> None:
     root = filled(tmp_path / "data")
     path = root / ".crystallize/store.sqlite"
     path.write_bytes(path.read_bytes()[:keep])

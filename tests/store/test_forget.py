@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from crystallize.fingerprint.digest import Digest
 from crystallize.store.forget import forget, labels_of
+from crystallize.store.memo import Memo
 from crystallize.store.pins import Pin, keep_pins, pinned_records
 from crystallize.store.reuse import Hit, Miss, decide
 from crystallize.store.store import Store
 
 from .making import ask, job, new, wrote
 
+FIRST = Digest(bytes(32))
 LABELS = ("a/baseline/0", "a/baseline/1", "a/high/0", "a/high/10", "ab/baseline/0")
 
 
@@ -62,6 +65,21 @@ def test_numbers_of_forgotten_records_are_not_given_again(filled: Store) -> None
     [record] = filled.put_many([new(job(99))])
 
     assert record.number == len(LABELS) + 1
+
+
+@pytest.mark.parametrize(("selection", "gone"), [("a", 2), ("a:high", 1), ("a:high:1", 0), ("ab", 1)])
+def test_memos_go_with_the_trials_that_made_them(filled: Store, selection: str, gone: int) -> None:
+    labels = ("a/baseline/0", "a/high/10", "ab/baseline/0")
+    for n, label in enumerate(labels):
+        contents, small = filled.memos.keep_bytes("contents", label.encode() * 2)
+        memo = Memo(contents=contents, artifacts=(), observations=(), seconds=1.0, run=1, label=label)
+        filled.memos.put(FIRST, (), Digest(bytes([n]) * 32), memo, small)
+
+    done = forget(filled, selection)
+    left = [memo.label for n in range(3) for memo in filled.memos.find(Digest(bytes([n]) * 32))]
+
+    assert done.memos == gone == len(labels) - len(left)
+    assert not [label for label in left if f"{label}/".startswith(selection.replace(":", "/") + "/")]
 
 
 def test_forgetting_twice_forgets_nothing(filled: Store) -> None:

@@ -27,6 +27,7 @@ def put(
         observations=(Observation("file", "table.csv", digest_bytes(table)), Observation("file", "none", Digest(b""))),
         seconds=1.5,
         run=run,
+        label="a/baseline/0",
     )
     store.memos.put(FIRST, shape, KEY, memo, {**small, **more})
     return memo

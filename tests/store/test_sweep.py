@@ -237,7 +237,7 @@ def test_a_budget_brings_the_store_below_it(store: Store) -> None:
 
 def memo(store: Store, key: int, data: bytes, seconds: float = 1.0) -> None:
     output, small = store.keep_bytes("memo", "", data)
-    made = Memo(contents=output, artifacts=(), observations=(), seconds=seconds, run=1)
+    made = Memo(contents=output, artifacts=(), observations=(), seconds=seconds, run=1, label="")
     store.memos.put(Digest(bytes(32)), ["a"], Digest(bytes([key]) * 32), made, small)
 
 

@@ -184,14 +184,12 @@ class RandomEdits(RuleBasedStateMachine):
     edit_parameter = turning("parameter", "param")
     edit_plugin = turning("plugin", "plugin", "marker")
     edit_seed_function = turning("seed function", "seeding")
-    edit_global_generator = turning("global generator in threads", "draws", "threads")
+    edit_global_generator = turning("global generator in threads", "draws", "executor")
     edit_deep_constant = counting("constant far away", "deep")
     edit_late_constant = counting("constant of a late module", "far")
     edit_variable = counting("environment variable", "variable")
     edit_seed = counting("seed", "seed")
-    edit_treatment = edit(
-        "treatment payload", _set_treatment, which=NUMBERS, payload=st.sampled_from([None, 1, 2, 3])
-    )
+    edit_treatment = edit("treatment payload", _set_treatment, which=NUMBERS, payload=st.sampled_from([None, 1, 2, 3]))
     edit_replicates = edit("replicates", _set_replicates, count=st.integers(1, 3))
     edit_comment = edit("comment", _comment, which=NUMBERS)
     rename_folder = edit("name of a folder", _rename, which=NUMBERS)
@@ -238,7 +236,7 @@ class RandomEdits(RuleBasedStateMachine):
                 report.needless[kind] += 1
                 report.reasons[f"{kind}: {reason}"] += 1
         self._recorded.update(
-            key for label, key in keys.items() if label not in ran or not self.project.nodes[label[0]].draws_in_threads
+            key for label, key in keys.items() if label not in ran or not self.project.draws_in_company(label[0])
         )
 
 
@@ -260,6 +258,7 @@ def main() -> None:
                 phases=[Phase.generate, Phase.shrink],
                 suppress_health_check=list(HealthCheck),
                 print_blob=False,
+                report_multiple_bugs=False,
             )
             run_state_machine_as_test(seed(number)(RandomEdits), settings=rules)
             number += 1

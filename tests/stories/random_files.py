@@ -79,8 +79,8 @@ def _config(name: str, node: Node, project: Project) -> str:
             "model": {"file_name": f"{name}.pickle", "writer": "dump_model", "loader": "load_model"},
         },
     }
-    if node.knobs["threads"]:
-        config |= {"executor": "thread", "max_workers": 1 + node.knobs["threads"]}
+    if node.executor != "serial":
+        config |= {"executor": node.executor, "max_workers": 2}
     if node.treatment is not None:
         config["treatments"] = {"high": {"boost": node.treatment}}
     if node.reads:

@@ -14,9 +14,11 @@ KNOBS = (
     "body", "nested", "match", "genexp", "helper", "star", "table", "closure", "patched", "late", "behind",
     "const", "attribute", "default", "member", "argument", "base", "decorator", "compiled", "jitted", "mutated",
     "value", "method", "cached", "writer", "loader", "source", "read", "listing", "absent", "param",
-    "prepare", "noted", "plugin", "marker", "seeding", "draws", "threads",
+    "prepare", "noted", "plugin", "marker", "seeding", "draws", "executor",
 )  # fmt: skip
 """What each experiment is made of, each 0, 1 or 2; every one is seen in a metric or an artifact."""
+
+EXECUTORS = ("serial", "thread", "process")
 
 FOR_READERS = ("loader", "method")
 """Knobs that count for who reads an experiment."""
@@ -24,7 +26,7 @@ FOR_READERS = ("loader", "method")
 OF_ROOTS = ("source", "read", "listing", "absent")
 """Knobs of the datasource, which only experiments that read no other have."""
 
-NOT_COUNTED = ("loader", "threads")
+NOT_COUNTED = ("loader", "executor")
 """Knobs that make no other result of the experiment itself."""
 
 
@@ -37,13 +39,13 @@ class Node:
     gathers: bool = False
     treatment: int | None = None
     """The payload of the treatment ``high``; None: it has none."""
-    knobs: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KNOBS, 0))
+    knobs: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KNOBS, 0), repr=False)
     comment: int = 0
 
     @property
-    def draws_in_threads(self) -> bool:
-        """Whether its trials draw from a generator that belongs to all threads: no two runs need be alike."""
-        return bool(self.knobs["draws"] and self.knobs["threads"])
+    def executor(self) -> str:
+        """Where its trials run."""
+        return EXECUTORS[self.knobs["executor"]]
 
 
 @dataclass
@@ -68,11 +70,17 @@ class Project:
         """One of the experiments, whatever the number."""
         return list(self.nodes.items())[number % len(self.nodes)]
 
+    def draws_in_company(self, name: str) -> bool:
+        """Whether trials draw from a generator that others may draw from meanwhile: no two runs need be alike."""
+        node = self.nodes[name]
+        has_threads = any(other.executor == "thread" for other in self.nodes.values())
+        return bool(node.knobs["draws"]) and node.executor != "process" and has_threads
+
     def serial(self) -> Project:
         """The same, no trial beside another."""
         project = self.copy()
         for node in project.nodes.values():
-            node.knobs["threads"] = 0
+            node.knobs["executor"] = 0
         return project
 
 

@@ -53,7 +53,7 @@ class Notebook:
 
     def __init__(self) -> None:
         self._ours, theirs = _FORK.Pipe()
-        self._process = _FORK.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process = _FORK.Process(target=_serve, args=(self._ours, theirs))
         self._process.start()
         theirs.close()
 
@@ -78,7 +78,8 @@ def run_elsewhere(order: Order) -> Ran:
         notebook.close()
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(not_ours: Connection, pipe: Connection) -> None:
+    not_ours.close()
     # hypothesis gives the global generator of the parent the same state again and again
     random.seed()
     while (order := pipe.recv()) is not None:
@@ -115,9 +116,7 @@ def _run(order: Order) -> Ran:
         results = graph.run(strategy=order.strategy)
         _due.clear()
         write(order.saved, order.root)
-    return {
-        _label(name, key): reason for name, result in results.items() for key, reason in result.reasons.items()
-    }
+    return {_label(name, key): reason for name, result in results.items() for key, reason in result.reasons.items()}
 
 
 def _label(name: str, key: str) -> Label:
@@ -180,7 +179,7 @@ def differences(project: Project, root: Path, right: Path, ran: Ran) -> list[str
     What a trial drew from a generator that it shared with other threads may be anything, but only in the run that
     drew it: it is never reused.
     """
-    drawn = {label for label in ran if project.nodes[label[0]].draws_in_threads}
+    drawn = {label for label in ran if project.draws_in_company(label[0])}
     told, truth = _tree(project, root, drawn), _tree(project, right, drawn)
     wrong = sorted(path for path in told.keys() | truth.keys() if told.get(path) != truth.get(path))
     return [f"{path}: {_difference(told.get(path), truth.get(path))}" for path in wrong]

@@ -84,6 +84,19 @@ def test_forgetting_a_condition_runs_that_condition_again(training: Story) -> No
     assert ran == {"train/strong/0": "first run", "train/strong/1": "first run"}
 
 
+def test_steps_of_what_is_forgotten_run_again_also_where_they_are_cacheable(training: Story) -> None:
+    training.edit("experiments/clean/steps.py", "@pipeline_step()", "@pipeline_step(cacheable=True)")
+    training.run()
+    said(training, "forget", "train")
+    training.run()
+
+    told = said(training, "forget", "clean")
+    printed = training.command("run", "clean").stdout
+
+    assert told.startswith("forgot 1 result of 1 trial and 1 memo of their steps")
+    assert "tidying" in printed
+
+
 @pytest.mark.parametrize(
     ("arguments", "remedy"),
     [

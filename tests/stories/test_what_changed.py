@@ -244,14 +244,36 @@ def test_a_failing_step_shows_the_users_traceback_and_blocks_only_what_reads_it(
     assert (tutorial.folder / "data/apart/v0/baseline/.crystallize_complete").exists()
 
 
-def test_a_folder_that_knows_where_it_lies_may_be_renamed(helped: Story) -> None:
-    helped.edit("experiments/apart/steps.py", "from crystallize", "from pathlib import Path\n\nfrom crystallize")
-    helped.edit("experiments/apart/steps.py", "@pipeline_step", "HERE = Path(__file__).parent\n\n\n@pipeline_step")
-    helped.edit("experiments/apart/steps.py", '{"value": data}', '{"value": HERE.is_dir()}')
-    helped.edit("experiments/apart/config.yaml", "steps:", "name: apart\nsteps:")
-    first = helped.run("apart")
+KNOWS_WHERE_IT_LIES = """
+from pathlib import Path
 
+from crystallize import data_source
+
+
+@data_source
+def numbers(ctx):
+    return int((Path(__file__).parent / "number.txt").read_text())
+"""
+
+
+def test_equal_code_in_two_folders_reads_what_lies_beside_it(helped: Story) -> None:
+    # A record may say all the truth about one folder and nothing about the other.
+    helped.write("experiments/apart/datasources.py", KNOWS_WHERE_IT_LIES)
+    helped.write("experiments/apart/number.txt", "1")
+    shutil.copytree(helped.folder / "experiments/apart", helped.folder / "experiments/twin")
+    helped.write("experiments/twin/number.txt", "2")
+    helped.run("apart")
+
+    assert list(helped.run("twin")) == ["twin/baseline/0"]
+    assert (helped.metrics("apart"), helped.metrics("twin")) == ({"value": [1]}, {"value": [2]})
+
+
+def test_a_folder_that_knows_where_it_lies_runs_again_once_renamed(helped: Story) -> None:
+    helped.write("experiments/apart/datasources.py", KNOWS_WHERE_IT_LIES)
+    helped.write("experiments/apart/number.txt", "1")
+    helped.edit("experiments/apart/config.yaml", "steps:", "name: apart\nsteps:")
+    helped.run("apart")
     shutil.move(helped.folder / "experiments/apart", helped.folder / "experiments/elsewhere")
 
-    assert list(first) == ["apart/baseline/0"]
+    assert list(helped.run("apart")) == ["apart/baseline/0"]
     assert helped.run("apart") == {}

@@ -316,3 +316,37 @@ def test_a_project_on_a_ram_disk_is_watched_like_any_other() -> None:
         story.write("table.csv", "12\n")
 
         assert story.run() == {READER: "table.csv: read by the last run, changed since"}
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "return open('table.csv').read()",
+        "import os; return ' '.join(sorted(os.listdir()))",
+        "import glob; return ' '.join(sorted(glob.glob('*')))",
+        "from pathlib import Path; return ' '.join(sorted(map(str, Path('.').glob('*'))))",
+        "import os, sqlite3; sqlite3.connect('file:table.csv?mode=ro', uri=True).close(); "
+        "return ' ' * os.stat('table.csv').st_size",
+    ],
+)
+def test_a_relative_path_rests_on_the_working_directory(tmp_path: Path, how: str) -> None:
+    story = project(tmp_path, how, **{"below/table.csv": "1\n2\n3\n"})
+    story.run()
+    here = story.metrics("reader")
+
+    story.start = tmp_path / "below"
+    moved, again = story.run(), story.run()
+
+    assert moved == {READER: "the working directory: the last run read relative paths from another one"}
+    assert again == {}
+    assert story.metrics("reader") != here
+
+
+def test_without_relative_paths_the_working_directory_does_not_count(tmp_path: Path) -> None:
+    from_root = f"return open({str(tmp_path / 'table.csv')!r}).read()"
+    story = project(tmp_path, from_root, **{"below/table.csv": "1\n2\n3\n"})
+    story.run()
+
+    story.start = tmp_path / "below"
+
+    assert story.run() == {}

@@ -41,8 +41,8 @@ def audit(
     from crystallize.cli import console
     from crystallize.cli.run import INTERRUPTED
     from crystallize.cli.streams import only_documents, quiet_logs
-    from crystallize.cli.summary import print_faults
     from crystallize.cli.targets import load
+    from crystallize.experiment.reports.summary import print_faults
     from crystallize.settings import Settings
 
     settings = Settings.load()
@@ -64,7 +64,7 @@ def audit(
 
 def print_audit(console: Console, done: Audit) -> None:
     """What differed, by experiment and step, then the counts."""
-    from crystallize.cli.console import line
+    from crystallize.experiment.reports.lines import line
 
     for experiment in dict.fromkeys(each.experiment for each in done.trials):
         trials = [each for each in done.trials if each.experiment == experiment]

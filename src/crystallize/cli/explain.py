@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from crystallize.cli.explanation import Difference, Explanation
+    from crystallize.experiment.reports.explanation import Difference, Explanation
 
 SHOWN = 20
 """How many of the files that an experiment reads are listed."""
@@ -42,11 +42,11 @@ def explain(
       crystallize explain train --condition high_lr --replicate 3
     """
     from crystallize.cli import console, schema
-    from crystallize.cli.foresight import Foresight
     from crystallize.cli.pins import parse_pins
     from crystallize.cli.streams import only_documents, quiet_logs
-    from crystallize.cli.summary import print_faults
     from crystallize.cli.targets import load
+    from crystallize.experiment.reports.foresight import Foresight
+    from crystallize.experiment.reports.summary import print_faults
     from crystallize.settings import Settings
 
     settings = Settings.load()
@@ -54,7 +54,13 @@ def explain(
     with only_documents(form is Output.json):
         loaded = load([target])
         pins = parse_pins(pin, reuse_from, list(loaded.graph.experiments))
-        running = loaded.graph.running(pin=pins, settings=settings, default_strategy="resume", what="cli")
+        running = loaded.graph.running(
+            pin=pins,
+            switched_off=loaded.switched_off(),
+            settings=settings,
+            default_strategy="resume",
+            what="cli",
+        )
         foresight = Foresight.of(running).only(condition, replicate)
     explanations = foresight.explanations(settings)
     left_out = list(loaded.left_out.values())
@@ -70,7 +76,7 @@ def print_explanations(console: Console, explanations: Sequence[Explanation]) ->
     """One section per experiment; in it each cause once, with the trials that it concerns."""
     from itertools import groupby
 
-    from crystallize.cli.console import line
+    from crystallize.experiment.reports.lines import line
 
     for experiment, group in groupby(explanations, key=lambda each: each.experiment):
         alike = list(group)
@@ -88,8 +94,9 @@ def print_explanations(console: Console, explanations: Sequence[Explanation]) ->
 
 
 def _print_explanation(console: Console, explanation: Explanation) -> None:
-    from crystallize.cli.console import line, ranges
-    from crystallize.cli.dry_run import reason_parts
+    from crystallize.experiment.reports.dry_run import reason_parts
+    from crystallize.experiment.reports.lines import line
+    from crystallize.words import ranges
 
     line(console, "  ", *reason_parts(explanation))
     if explanation.state != "reuse":
@@ -104,7 +111,7 @@ def _print_explanation(console: Console, explanation: Explanation) -> None:
 
 
 def _print_difference(console: Console, change: Difference) -> None:
-    from crystallize.cli.console import line
+    from crystallize.experiment.reports.lines import line
 
     if not change.diff:
         told = [text if text is not None else "(nothing)" for text in (change.old, change.new)]

@@ -43,11 +43,11 @@ def graph(
       crystallize graph train --format mermaid
     """
     from crystallize.cli import console
-    from crystallize.cli.summary import print_faults
     from crystallize.cli.targets import path_of
     from crystallize.errors import DefinitionError
     from crystallize.experiment.drawing.draw import Drawing, show
     from crystallize.experiment.drawing.outline import outline_of_path
+    from crystallize.experiment.reports.summary import print_faults
 
     outline, faults = outline_of_path(path_of(target))
     print_faults(console.err(), faults)

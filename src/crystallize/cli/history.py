@@ -33,8 +33,8 @@ def history(
       crystallize history train --limit 5
     """
     from crystallize.cli import console, schema
-    from crystallize.cli.archive import open_archive
-    from crystallize.cli.candidates import print_candidates
+    from crystallize.experiment.reports.archive import open_archive
+    from crystallize.experiment.reports.candidates import print_candidates
 
     with open_archive() as archive:
         if experiment is not None:
@@ -57,7 +57,8 @@ def print_runs(console: Console, runs: Iterable[tuple[RunRow, list[GroupRow]]]) 
 
     from rich.text import Text
 
-    from crystallize.cli.console import ago, count, duration, table
+    from crystallize.experiment.reports.lines import table
+    from crystallize.words import ago, count, duration
 
     listed = list(runs)
     troubles = [state for state in ("failed", "blocked") if any(_total(groups, state) for _, groups in listed)]

@@ -34,22 +34,24 @@ def lint(
       crystallize lint pipelines/valohai.yaml
     """
     from crystallize.cli import console
+    from crystallize.experiment.reports.lines import line
     from crystallize.valohai.lint import lint as findings_of
     from crystallize.valohai.project import find_file
+    from crystallize.words import near, plural
 
     found = findings_of(find_file(path))
-    counts = Counter(finding.level for finding in found)
+    counts: Counter[str] = Counter(finding.level for finding in found)
     if form is Output.json:
         console.print_json({"findings": [_row(each) for each in found], "errors": counts["error"]})
     else:
         out = console.out()
         for each in found:
-            place = f"{console.near(each.path)}:{each.line}: "
-            console.line(
+            place = f"{near(each.path)}:{each.line}: "
+            line(
                 out, place, (f"{each.level}: ", _STYLES[each.level]), f"{each.key}: {each.fact}; {each.remedy}"
             )
-        told = [console.plural(counts[level], level) for level in _STYLES if counts[level]]
-        console.line(out, (", ".join(told) or "no errors", "bold red" if counts["error"] else "bold green"))
+        told = [plural(counts[level], level) for level in _STYLES if counts[level]]
+        line(out, (", ".join(told) or "no errors", "bold red" if counts["error"] else "bold green"))
     raise typer.Exit(min(counts["error"], MOST))
 
 

@@ -14,7 +14,22 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from crystallize.cli import audit, explain, graph, history, lint, new, show, stats, store
+from crystallize.cli import (
+    audit,
+    cancel,
+    execution,
+    explain,
+    graph,
+    history,
+    lint,
+    new,
+    pipeline,
+    show,
+    stats,
+    step,
+    store,
+    watch,
+)
 from crystallize.cli import run as run_command
 
 
@@ -42,9 +57,14 @@ app.command("explain")(explain.explain)
 app.command("graph")(graph.graph)
 app.command("show")(show.show)
 app.command("history")(history.history)
+app.command("watch")(watch.watch)
+app.command("cancel")(cancel.cancel)
 app.command("audit")(audit.audit)
 app.command("stats")(stats.stats)
 app.command("lint")(lint.lint)
+app.add_typer(step.step, name="step")
+app.add_typer(pipeline.pipeline, name="pipeline")
+app.add_typer(execution.execution, name="execution")
 app.add_typer(store.store, name="store")
 
 
@@ -87,7 +107,7 @@ def main(arguments: Sequence[str]) -> int:
 def tell_error(error: Exception) -> int:
     """One line about a fault, below the traceback of the user's own code where that raised it; returns 2."""
     from crystallize.cli import console
-    from crystallize.cli.summary import print_faults
+    from crystallize.experiment.reports.summary import print_faults
 
     print_faults(console.err(), [error])
     return 2

@@ -31,9 +31,10 @@ def new(
       crystallize new producer --example
       crystallize new consumer --input producer#summary
     """
-    from crystallize.cli.console import near, out
+    from crystallize.cli.console import out
     from crystallize.experiment.folders.scaffold import create_experiment
     from crystallize.settings import Settings
+    from crystallize.words import near
 
     folder = create_experiment(name, Settings.load().root, example=example, inputs=inputs or ())
     console = out()

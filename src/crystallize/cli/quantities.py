@@ -1,4 +1,4 @@
-"""Sizes and ages as people write and read them: ``2GB``, ``30d``."""
+"""Sizes and ages as people write them: ``2GB``, ``30d``."""
 
 from __future__ import annotations
 
@@ -18,17 +18,6 @@ def parse_size(text: str) -> int:
 def parse_age(text: str) -> float:
     """Seconds. Raises ValueError for what is no age; a number needs its unit."""
     return _parse(text, _SECONDS, "12h, 30d, 2w")
-
-
-def size(count: float) -> str:
-    """``512 B``, ``1.2 kB``, ``340 MB``, ``2.0 GB``."""
-    if count < 999.5:
-        return f"{count:.0f} B"
-    for unit in ("kB", "MB", "GB"):
-        count /= 1000
-        if count < 999.5:
-            return f"{count:.1f} {unit}" if count < 9.95 else f"{count:.0f} {unit}"
-    return f"{count / 1000:.1f} TB"
 
 
 def _parse(text: str, units: dict[str, int], examples: str) -> float:

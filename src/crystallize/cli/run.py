@@ -12,11 +12,12 @@ from crystallize.cli.options import Output, OutputFormat, Pins, ReuseFrom, Targe
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from crystallize.cli.foresight import Foresight
-    from crystallize.cli.tally import Tally
     from crystallize.errors import CrystallizeError
+    from crystallize.experiment.reports.foresight import Foresight
+    from crystallize.experiment.reports.tally import Tally
     from crystallize.experiment.results.result import Result
     from crystallize.experiment.running import Running
+    from crystallize.plan.events import Watcher
     from crystallize.settings import Settings
 
 INTERRUPTED = 130
@@ -37,6 +38,7 @@ class Place(str, Enum):  # noqa: UP042  (typer shows the values of a `str` enum)
     thread = "thread"
     process = "process"
     async_ = "async"
+    ray = "ray"
 
 
 def run(
@@ -47,6 +49,9 @@ def run(
     treatment: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Run the baseline and this treatment; repeatable.")
     ] = None,
+    all_treatments: Annotated[
+        bool, typer.Option("--all-treatments", help="Run treatments that are switched off (config.state.json) as well.")
+    ] = False,
     replicates: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Replicates of every experiment, in place of its own.")
     ] = None,
@@ -67,8 +72,14 @@ def run(
     executor: Annotated[
         Place | None, typer.Option(help="Where all trials run, in place of what experiments say.")
     ] = None,
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="The Ray cluster where all trials run; or auto, or local.")
+    ] = None,
     restore: Annotated[
         bool, typer.Option("--restore", help="Put missing completion markers back instead of running again.")
+    ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Run in the background; see crystallize watch and cancel.")
     ] = False,
     form: OutputFormat = Output.text,
 ) -> None:
@@ -85,17 +96,25 @@ def run(
       crystallize run train --dry-run
       crystallize run train --treatment high_lr --replicates 3 --set train.steps.fit.rate=0.1
     """
-    from crystallize.cli.foresight import Foresight
     from crystallize.cli.pins import parse_pins
-    from crystallize.cli.progress import Progress, previous_seconds
+    from crystallize.cli.progress import Progress
     from crystallize.cli.streams import only_documents, quiet_logs
-    from crystallize.cli.tally import Tally
     from crystallize.cli.targets import load
+    from crystallize.experiment.reports.foresight import Foresight
+    from crystallize.experiment.reports.tally import Tally
     from crystallize.settings import Settings
 
     settings = Settings.load()
     tally = Tally()
-    progress = Progress(tally, lambda plan: previous_seconds(plan, settings))
+    progress = Progress()
+    watchers: list[Watcher] = [tally, progress]
+    if detach and dry_run:
+        raise typer.BadParameter("a dry run is not detached", param_hint="--detach")
+    if detach:
+        from crystallize.cli.detach import detach as into_background
+
+        watchers.append(into_background(settings, form))
+        form = Output.text
     quiet_logs()
     with only_documents(form is Output.json):
         loaded = load(targets, set_, treatment)
@@ -107,8 +126,10 @@ def run(
             pin=parse_pins(pin, reuse_from, list(loaded.graph.experiments)),
             jobs=jobs,
             executor=None if executor is None else executor.value,
+            address=address,
             restore=restore,
-            watchers=[tally, progress],
+            switched_off=loaded.switched_off(all_treatments),
+            watchers=watchers,
             settings=settings,
             default_strategy="resume",
             what="cli",
@@ -126,14 +147,18 @@ def _tell_foresight(
     foresight: Foresight, settings: Settings, left_out: Sequence[CrystallizeError], form: Output
 ) -> int:
     from crystallize.cli import console, schema
-    from crystallize.cli.dry_run import print_foresight
-    from crystallize.cli.summary import print_faults
+    from crystallize.experiment.reports.dry_run import print_foresight
+    from crystallize.experiment.reports.lines import line
+    from crystallize.experiment.reports.summary import print_faults
 
     explanations = foresight.explanations(settings)
     if form is Output.json:
         console.print_json(schema.foresight_document("run", foresight, explanations, left_out))
     else:
         print_faults(console.err(), left_out)
+        for node in foresight.nodes:
+            for notice in node.switched:
+                line(console.out(), ("note: ", "yellow"), f"{node.experiment.label}: {notice}")
         print_foresight(console.out(), explanations, foresight.strategy)
     return 1 if left_out or any(each.state == "fail" for each in explanations) else 0
 
@@ -146,8 +171,8 @@ def _tell_run(
     form: Output,
 ) -> int:
     from crystallize.cli import console, schema
-    from crystallize.cli.foresight import strategy_of
-    from crystallize.cli.summary import print_faults, print_run
+    from crystallize.experiment.reports.foresight import strategy_of
+    from crystallize.experiment.reports.summary import print_faults, print_run
 
     report = running.report
     assert report is not None, "running.run() returned"

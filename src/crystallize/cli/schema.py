@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from crystallize.cli.tally import by_group
+from crystallize.experiment.reports.tally import by_group
 from crystallize.history.history import GroupRow, JobRow, RunRow
 from crystallize.history.stats import share_reused
 from crystallize.store.codecs import plain
@@ -14,11 +14,11 @@ from crystallize.store.codecs import plain
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crystallize.cli.candidates import Candidate
-    from crystallize.cli.explanation import Explanation
-    from crystallize.cli.foresight import Foresight
-    from crystallize.cli.status import ExperimentStatus, Status
     from crystallize.errors import CrystallizeError
+    from crystallize.experiment.reports.candidates import Candidate
+    from crystallize.experiment.reports.explanation import Explanation
+    from crystallize.experiment.reports.foresight import Foresight
+    from crystallize.experiment.reports.status import ExperimentStatus, Status
     from crystallize.experiment.results.result import Result
     from crystallize.history.stats import Stats
     from crystallize.session import Report
@@ -153,7 +153,7 @@ def experiment_entry(counts: GroupRow, result: Result | None = None) -> Json:
         "errors": {},
     }
     if result is not None:
-        from crystallize.cli.summary import told
+        from crystallize.experiment.reports.summary import told
 
         entry |= {
             "memo_hits": result.memo_hits,
@@ -187,6 +187,11 @@ def explanation_entry(explanation: Explanation) -> Json:
         "notes": list(explanation.notes),
         "read": list(explanation.read),
     }
+
+
+def detached_document(run: int, process: int, log: Path) -> Json:
+    """What `run --detach` prints."""
+    return {"schema": SCHEMA, "command": "run --detach", "run": run, "process": process, "log": str(log)}
 
 
 def history_document(runs: Iterable[tuple[RunRow, Iterable[GroupRow]]], candidates: Iterable[Candidate] = ()) -> Json:

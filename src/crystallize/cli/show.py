@@ -11,15 +11,17 @@ from crystallize.cli.options import Output, OutputFormat
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from crystallize.cli.archive import Archive
-    from crystallize.history.history import GroupRow, JobRow, RunRow
+    from crystallize.experiment.reports.archive import Archive
+    from crystallize.history.history import RunRow
 
 RUNS_SHOWN = 5
 """Of an experiment, newest first."""
 
 
 def show(
-    what: Annotated[str, typer.Argument(metavar="RUN|EXPERIMENT", help="The number of a run, or an experiment.")],
+    what: Annotated[
+        str, typer.Argument(metavar="RUN|EXPERIMENT", help="The number of a run, latest, or an experiment.")
+    ],
     form: OutputFormat = Output.text,
 ) -> None:
     """Show one run, or the results of one experiment.
@@ -29,55 +31,69 @@ def show(
       crystallize show 12
       crystallize show train
     """
-    from crystallize.cli.archive import open_archive
+    from crystallize.experiment.reports.archive import LATEST, open_archive
 
     with open_archive() as archive:
-        if what.isdecimal() and what not in archive.names():
-            _show_run(archive, int(what), form)
+        if (what.isdecimal() or what == LATEST) and what not in archive.names():
+            _show_run(archive, what, form)
         else:
             _show_experiment(archive, what, form)
 
 
-def _show_run(archive: Archive, number: int, form: Output) -> None:
+def _show_run(archive: Archive, what: str, form: Output) -> None:
     from crystallize.cli import console, schema
-    from crystallize.errors import UnknownNameError
+    from crystallize.experiment.reports.tally import by_group
 
-    run = archive.history.run(number)
-    if run is None:
-        last = archive.history.runs(limit=1)
-        remedy = f"the last one is {last[0].number}" if last else "there were none yet"
-        raise UnknownNameError(f"there is no run {number}", path=archive.root, remedy=remedy)
-    groups, jobs = archive.groups(number), archive.history.jobs(number)
+    run = archive.run(what)
     if form is Output.text:
-        print_run(console.out(), run, groups, jobs)
+        print_run(console.out(), archive, run)
         return
+    jobs = archive.history.jobs(run.number)
+    groups = {group.name: group for group in archive.groups(run.number)}
+    counts = groups or {group.name: group for group in archive.so_far(run)}
     console.print_json(
         schema.run_document(
             "show",
-            run=number,
+            run=run.number,
             strategy=run.strategy,
             jobs=jobs,
-            groups={group.name: group for group in groups},
+            groups=counts,
             seconds=run.seconds,
-            interrupted=run.state in ("interrupted", "running"),
+            interrupted=run.state in ("interrupted", "cancelled", "killed"),
+            experiments=map(schema.experiment_entry, (groups or by_group(jobs)).values()),
         )
     )
 
 
-def print_run(console: Console, run: RunRow, groups: list[GroupRow], jobs: list[JobRow]) -> None:
-    """What a run did: its experiments, then the trials that did not just serve again."""
+def print_run(console: Console, archive: Archive, run: RunRow, *, only_trouble: bool = False) -> None:
+    """What a run did, or did so far: its experiments, then the trials that did not just serve again.
+
+    Parameters
+    ----------
+    only_trouble : of the trials those alone that failed or were blocked.
+    """
     import time
 
-    from crystallize.cli.console import ago, count, duration, line, print_indented, table
+    from crystallize.experiment.reports import going
+    from crystallize.experiment.reports.lines import line, print_indented, table
+    from crystallize.words import ago, count, duration
 
+    groups, jobs, standing = archive.groups(run.number), archive.history.jobs(run.number), archive.standing(run)
     about = f"  strategy {run.strategy} · {ago(run.started, time.time())} · {run.state} · {duration(run.seconds)}"
     line(console, (f"run {run.number}", "bold"), (about, "dim"))
+    if standing is not None:
+        line(console, f"  {standing.settled} of {standing.total} trials: {going.line(standing)}")
+    for busy in standing.busy if standing is not None and run.state == "running" else ():
+        line(console, f"  {going.busy_line(busy)}")
     counted = ("ran", "reused", "failed", "blocked")
     made = table("experiment", *counted, "took", "saved", numbers=counted)
     for group in groups:
         counts = (count(getattr(group, state)) for state in counted)
         made.add_row(group.name, *counts, duration(group.seconds), duration(group.seconds_saved))
-    print_indented(console, made)
+    if groups:
+        print_indented(console, made)
+    if only_trouble:
+        jobs = [job for job in jobs if job.state in ("failed", "blocked")]
     if jobs:
         console.print()
         listed = table("trial", "state", "took", "why", folded="why")
@@ -89,8 +105,10 @@ def print_run(console: Console, run: RunRow, groups: list[GroupRow], jobs: list[
 def _show_experiment(archive: Archive, name: str, form: Output) -> None:
     from crystallize.cli import console, schema
     from crystallize.cli.history import print_runs
-    from crystallize.cli.summary import print_artifacts, print_metrics
+    from crystallize.experiment.reports.lines import line
+    from crystallize.experiment.reports.summary import print_artifacts, print_metrics
     from crystallize.experiment.results.saved_metrics import load_metrics
+    from crystallize.words import near
 
     archive.check_known(name)
     version, baseline, treatments = load_metrics(archive.root / name)
@@ -103,7 +121,7 @@ def _show_experiment(archive: Archive, name: str, form: Output) -> None:
         )
         return
     out = console.out()
-    console.line(out, (name, "bold"), (f"  {console.near(archive.root / name / f'v{version}')}", "dim"))
+    line(out, (name, "bold"), (f"  {near(archive.root / name / f'v{version}')}", "dim"))
     print_metrics(out, metrics.items())
     replicates = max((len(paths) for each in artifacts.values() for paths in each.values()), default=1)
     first = {file: {condition: paths[0] for condition, paths in each.items()} for file, each in artifacts.items()}

@@ -34,7 +34,7 @@ def stats(
       crystallize stats train
     """
     from crystallize.cli import console, schema
-    from crystallize.cli.archive import open_archive
+    from crystallize.experiment.reports.archive import open_archive
 
     with open_archive() as archive:
         if experiment is not None:
@@ -53,7 +53,8 @@ def print_stats(console: Console, runs: Sequence[tuple[RunRow, list[GroupRow]]],
     """The last runs, all runs together by experiment, what made trials run, and what is never reused."""
     import time
 
-    from crystallize.cli.console import ago, count, duration, line, print_indented, table
+    from crystallize.experiment.reports.lines import line, print_indented, table
+    from crystallize.words import ago, count, duration
 
     numbers = ("ran", "reused", "failed", "share")
     now = time.time()
@@ -85,8 +86,8 @@ def print_stats(console: Console, runs: Sequence[tuple[RunRow, list[GroupRow]]],
 
 
 def _cells(group: GroupRow) -> tuple[str, ...]:
-    from crystallize.cli.console import count, duration
     from crystallize.history.stats import share_reused
+    from crystallize.words import count, duration
 
     share = share_reused(group)
     told = "·" if share is None else f"{100 * share:.0f} %"

@@ -45,9 +45,9 @@ def status(form: OutputFormat = Output.text) -> None:
       crystallize store status
     """
     from crystallize.cli import console, schema
-    from crystallize.cli.console import duration, line, near, plural, print_indented, table
-    from crystallize.cli.quantities import size
-    from crystallize.cli.status import Status
+    from crystallize.experiment.reports.lines import line, print_indented, table
+    from crystallize.experiment.reports.status import Status
+    from crystallize.words import duration, near, plural, size
 
     with _opened(write=False) as (_, opened):
         found = Status.of(opened)
@@ -115,8 +115,8 @@ def sweep(
 
 def _print_sweeping(found: Sweeping, max_bytes: int | None, *, done: bool) -> None:
     from crystallize.cli import console
-    from crystallize.cli.console import line, plural, print_indented, table
-    from crystallize.cli.quantities import size
+    from crystallize.experiment.reports.lines import line, print_indented, table
+    from crystallize.words import plural, size
 
     out = console.out()
     made = table("result", "of", "why", folded="why")
@@ -152,15 +152,16 @@ def forget(selection: Selection) -> None:
       crystallize store forget train:high_lr:3
     """
     from crystallize.cli import console
-    from crystallize.cli.console import line, plural
-    from crystallize.cli.quantities import size
+    from crystallize.experiment.reports.lines import line
     from crystallize.store.forget import forget as drop
+    from crystallize.words import plural, size
 
     with _opened(write=True) as (_, opened):
         _check_known(opened, selection)
         found = drop(opened, selection)
     pinned = f", {found.pinned} of them pinned" if found.pinned else ""
-    trials = f"{plural(found.records, 'result')} of {plural(len(found.labels), 'trial')}{pinned}"
+    memos = f" and {plural(found.memos, 'memo')} of their steps" if found.memos else ""
+    trials = f"{plural(found.records, 'result')} of {plural(len(found.labels), 'trial')}{pinned}{memos}"
     line(console.out(), f"forgot {trials}: {size(found.freed_bytes)} freed")
 
 
@@ -173,9 +174,9 @@ def verify() -> None:
       crystallize store verify
     """
     from crystallize.cli import console
-    from crystallize.cli.console import line, plural
-    from crystallize.cli.quantities import size
+    from crystallize.experiment.reports.lines import line
     from crystallize.store.verify import verify as check
+    from crystallize.words import plural, size
 
     with _opened(write=True) as (_, opened):
         found = check(opened)
@@ -206,9 +207,9 @@ def export(
       crystallize store export train -o train.crystals
     """
     from crystallize.cli import console
-    from crystallize.cli.console import line, near, plural
-    from crystallize.cli.quantities import size
+    from crystallize.experiment.reports.lines import line
     from crystallize.store.export import export as write
+    from crystallize.words import near, plural, size
 
     with _opened(write=True) as (_, opened):
         _check_known(opened, selection)
@@ -237,9 +238,10 @@ def import_(
       crystallize store import train.crystals
     """
     from crystallize.cli import console
-    from crystallize.cli.console import line, plural
+    from crystallize.experiment.reports.lines import line
     from crystallize.history.history import GroupRow
     from crystallize.store.adopt import adopt
+    from crystallize.words import plural
 
     with _opened(write=True) as (session, opened):
         history = session.history(opened.root)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crystallize.cli import console
 from crystallize.errors import CrystallizeError, DefinitionError
 from crystallize.experiment.experiment import Experiment
 from crystallize.experiment.folders.assemble import load_targets
 from crystallize.experiment.folders.config import KEYS
 from crystallize.experiment.folders.references import Catalog
 from crystallize.experiment.graph import ExperimentGraph
+from crystallize.experiment.reports.lines import line
 from crystallize.settings import Settings
 from crystallize.yaml_lines import parse_value
 
@@ -24,6 +26,17 @@ class Loaded:
     graph: ExperimentGraph
     left_out: dict[str, CrystallizeError]
     """Name → why it cannot run; a BlockedError where it only reads something broken."""
+
+    def switched_off(self, ignored: bool = False) -> dict[str, frozenset[str]]:
+        """Experiment → treatments that are switched off, none when that is `ignored`; tells of damaged state files."""
+        from crystallize.experiment.folders.switches import switched_off
+
+        if ignored:
+            return {}
+        found, faults = switched_off(self.graph.experiments.values())
+        for fault in faults:
+            line(console.err(), ("note: ", "yellow"), fault)
+        return found
 
 
 def load(
@@ -46,6 +59,7 @@ def load(
         if treatments:
             unread = _unread(overrides.get(experiment.label, {}), treatments)
             experiment.notices += tuple(f"--set {experiment.label}.{path}: {fact}" for path, fact in unread.items())
+    graph.left_out = assembled.left_out
     return Loaded(graph, assembled.left_out)
 
 

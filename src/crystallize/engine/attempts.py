@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from crystallize.engine.executors import Executors
-from crystallize.errors import NotTransferableError, StoreError, in_words
+from crystallize.errors import CodeChangedError, NotTransferableError, StoreError, ValidationError, in_words
 from crystallize.plan.job import Group, Job, Outcome
 from crystallize.plan.workspace import Workspace
 
@@ -17,7 +17,7 @@ PAUSE_SECONDS = 1.0
 """Before the second attempt; doubled for each one after it."""
 LONGEST_PAUSE_SECONDS = 60.0
 
-_REPEATED = (StoreError, NotTransferableError)
+_REPEATED = (StoreError, NotTransferableError, CodeChangedError, ValidationError)
 """Failures that a further attempt would only repeat."""
 
 logger = logging.getLogger("crystallize")

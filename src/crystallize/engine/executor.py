@@ -24,7 +24,9 @@ class Executor(Protocol):
     ``close`` is called once, after the last ``run`` has ended, also when the run was interrupted.
     """
 
-    capacity: int
+    @property
+    def capacity(self) -> int:
+        """How many jobs it takes at once by now."""
 
     async def run(self, work: Work, task: Any, workspace: Workspace) -> Outcome:
         """Runs one job."""
@@ -41,7 +43,7 @@ class InlineExecutor:
 
     async def run(self, work: Work, task: Any, workspace: Workspace) -> Outcome:
         """Awaits the work in the driver's own loop."""
-        return await _carry_out(work, task, workspace)
+        return await carry_out(work, task, workspace)
 
     def close(self) -> None:
         """Nothing to free."""
@@ -61,7 +63,7 @@ class ThreadExecutor:
         import asyncio
 
         def whole() -> Outcome:
-            return asyncio.run(_carry_out(work, task, workspace))
+            return asyncio.run(carry_out(work, task, workspace))
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, copy_context().run, whole)
 
@@ -70,7 +72,8 @@ class ThreadExecutor:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def _carry_out(work: Work, task: Any, workspace: Workspace) -> Outcome:
+async def carry_out(work: Work, task: Any, workspace: Workspace) -> Outcome:
+    """Awaits the work, in whatever loop; a process that it forked and that comes back here is ended."""
     process = os.getpid()
     try:
         return await work.run(task, workspace)

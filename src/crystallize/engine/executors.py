@@ -5,15 +5,21 @@ Also says how many more jobs may begin, given what those in flight keep busy.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crystallize.engine.executor import Executor, InlineExecutor, ThreadExecutor
 from crystallize.engine.machine import Machine
 from crystallize.plan.job import Group, Outcome
 from crystallize.plan.workspace import Workspace
 
+if TYPE_CHECKING:
+    from crystallize.engine.cluster import Cluster
+
 SERIAL = "serial"
+RAY = "ray"
 
 
 class Executors:
@@ -33,6 +39,7 @@ class Executors:
         self._in_flight: dict[int, int] = {}
         self._all = 0
         self._closing: list[Thread] = []
+        self._cluster: Cluster | None = None
 
     def room(self, group: Group) -> int:
         """How many more jobs of the group would be started now."""
@@ -41,7 +48,7 @@ class Executors:
         free = min(free, executor.capacity) - self._in_flight.get(id(executor), 0)
         if self._limit is not None and self.key(group):
             free = min(free, self._limit - self._all)
-        return free if free <= 0 or self._machine.admits(group.needs) else 0
+        return free if free <= 0 or group.executor == RAY or self._machine.admits(group.needs) else 0
 
     @staticmethod
     def key(group: Group) -> str:
@@ -53,11 +60,10 @@ class Executors:
         executor = self._of(group)
         self._in_flight[id(executor)] = self._in_flight.get(id(executor), 0) + 1
         self._all += 1
-        workspace.devices = self._machine.take(group.needs)
         try:
-            return await executor.run(group.work, task, workspace)
+            with self._keeping_busy(group, workspace):
+                return await executor.run(group.work, task, workspace)
         finally:
-            self._machine.give_back(group.needs, workspace.devices)
             self._all -= 1
             self._in_flight[id(executor)] -= 1
 
@@ -67,6 +73,8 @@ class Executors:
             executor.close()
         for closing in self._closing:
             closing.join()
+        if self._cluster is not None:
+            self._cluster.close()
 
     def end(self, group: Group) -> None:
         """The group is settled: whatever ran its jobs is freed, beside what still runs."""
@@ -75,6 +83,18 @@ class Executors:
             self._closing = [closing for closing in self._closing if closing.is_alive()]
             self._closing.append(Thread(target=executor.close))
             self._closing[-1].start()
+
+    @contextmanager
+    def _keeping_busy(self, group: Group, workspace: Workspace) -> Iterator[None]:
+        """Counts what the job needs of this machine while it runs; one on Ray needs nothing of it."""
+        if group.executor == RAY:
+            yield
+            return
+        workspace.devices = self._machine.take(group.needs)
+        try:
+            yield
+        finally:
+            self._machine.give_back(group.needs, workspace.devices)
 
     def _of(self, group: Group) -> Executor:
         key = self.key(group)
@@ -90,6 +110,16 @@ class Executors:
             return InlineExecutor(capacity)
         if group.executor == "thread":
             return ThreadExecutor(capacity)
+        if group.executor == RAY:
+            return self._on_ray(group, capacity)
         from crystallize.engine.executor_pool import ProcessExecutor
 
         return ProcessExecutor(group, capacity)
+
+    def _on_ray(self, group: Group, capacity: int) -> Executor:
+        from crystallize.engine.cluster import Cluster
+        from crystallize.engine.executor_ray import RayExecutor
+
+        if self._cluster is None:
+            self._cluster = Cluster(group.address)
+        return RayExecutor(group, capacity, self._cluster.at(group.address))

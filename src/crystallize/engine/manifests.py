@@ -41,8 +41,7 @@ class Settled:
         """The job as it is when all it waits for is settled."""
         if job.late is None:
             return job
-        resolved = self._resolve(job, job.late)
-        return replace(job, task=resolved.task, inputs=resolved.inputs)
+        return replace(job, task=self._resolve(job, job.late).task)
 
     def manifest(self, job: Job) -> Manifest:
         """The manifest of a job all of whose upstream jobs are settled.

@@ -27,7 +27,7 @@ def packed_result(outcome: Outcome, workspace: Workspace) -> bytes:
     """The result of a job that succeeded. Raises NotTransferableError, which names the step and the metric."""
     outcome.provenance = json.loads(to_json(outcome.provenance))  # as it is kept: it may hold anything
     try:
-        return _packed((outcome, workspace))
+        return _packed((outcome, workspace.left()))
     except Exception as error:
         raise _culprit(outcome, error) from error
 

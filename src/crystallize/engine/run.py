@@ -19,10 +19,12 @@ from crystallize.engine.claims import Claim, Claims
 from crystallize.engine.executors import Executors
 from crystallize.engine.machine import Machine
 from crystallize.engine.manifests import Settled, left_by, question_for
+from crystallize.engine.pulse import Pulse
 from crystallize.engine.recorder import Recorder
 from crystallize.engine.schedule import Schedule, State
+from crystallize.engine.spared import Spared
 from crystallize.engine.teller import Teller
-from crystallize.errors import BlockedError, StoreError, in_words, message_of
+from crystallize.errors import BlockedError, message_of
 from crystallize.fingerprint.manifest import Manifest
 from crystallize.fingerprint.reads.observe import unobserved
 from crystallize.plan import events
@@ -31,7 +33,7 @@ from crystallize.plan.plan import Plan
 from crystallize.plan.workspace import Workspace
 from crystallize.store.compare import compared
 from crystallize.store.record import NewRecord, Output, Record
-from crystallize.store.reuse import NOT_REUSABLE, Force, Hit, Miss, Question, Use, decide_many
+from crystallize.store.reuse import NOT_REUSABLE, Force, Hit, Miss, Question, decide_many
 from crystallize.store.store import Store
 
 if TYPE_CHECKING:
@@ -87,7 +89,8 @@ class Driver:
         self._floors = [floors[id(store)] for store in self._stores]
         self._schedule = Schedule(plan)
         self._settled = Settled(plan)
-        self._teller = Teller(plan, [*watchers, self._free])
+        self.pulse = Pulse(plan, stores)
+        self._teller = Teller(plan, [self.pulse, *watchers, self._free])
         self._recorder: Recorder[int] = Recorder()
         self._executors = executors or Executors(Machine())
         self._claims = Claims()
@@ -96,9 +99,7 @@ class Driver:
         self._misses: dict[int, _Queued] = {}
         self._uncommitted: dict[int, str | None] = {}
         self._failures: dict[int, BaseException] = {}
-        self.would_reuse = 0
-        """Forced jobs that resume would have reused."""
-        self.would_save_seconds = 0.0
+        self.spared = Spared()
         self.interrupted = False
         """Whether the user stopped the run before everything was started."""
 
@@ -109,7 +110,7 @@ class Driver:
 
     def prepare(self) -> bool:
         """Decides everything that can be decided before anything runs; True when that settles the whole plan."""
-        self._teller.tell(events.RunStarted(self._plan))
+        self._teller.tell(events.RunStarted(self._plan, next(iter(self._runs), 0), self.pulse.now))
         self._decide_ready()
         return self._schedule.finished
 
@@ -193,15 +194,10 @@ class Driver:
                     heapq.heappush(self._queues.setdefault(self._executors.key(self._group_of(index)), []), index)
                     self._claims.expect(question.manifest.fingerprint, store)
                     if decision.kind == "forced" and not self._fetches(index):
-                        self._count_would_reuse(question, store)
-
-    def _count_would_reuse(self, question: Question, store: Store) -> None:
-        decision = decide_many([Question(question.manifest, Use(), question.label)], store)[0]
-        if isinstance(decision, Hit):
-            self.would_reuse += 1
-            self.would_save_seconds += decision.record.seconds
+                        self.spared.note(question, store)
 
     def _reuse(self, index: int, record: Record) -> None:
+        self._commit_upstream_of(index)
         if self._schedule.has_consumers(index):
             self._settled.keep(index, left_by(record))
         self._misses.pop(index, None)
@@ -221,14 +217,12 @@ class Driver:
 
     def _may_start(self, index: int) -> bool:
         job = self._plan.jobs[index]
-        if self._recorder.due or not self._uncommitted.keys().isdisjoint(self._plan.upstream_of(job)):
+        if self._recorder.due:
             self._commit()
+        self._commit_upstream_of(index)
         manifest, miss, version = self._misses[index]
         store = self._store_of(index)
-        if not store.database.writable:
-            raise StoreError(
-                f"{store.folder}: cannot be written, and {job.label} has to run ({miss.why}); make it writable"
-            )
+        store.database.require_writable(f"{job.label} has to run ({miss.why})")
         claim = self._claims.ask(index, manifest.fingerprint, store)
         if claim is Claim.ELSEWHERE:
             self._elsewhere.append(index)
@@ -260,6 +254,7 @@ class Driver:
             run=self._runs[job.group],
             only_this_run=self._misses[index].miss.kind in DISCARDS_EARLIER,
         )
+        self.pulse.begin(job, workspace)
         started = perf_counter()
         try:
             outcome = await attempted(self._executors, self._plan.groups[job.group], job, workspace)
@@ -270,6 +265,7 @@ class Driver:
         else:
             self._done(index, outcome, workspace, perf_counter() - started)
         finally:
+            self.pulse.end(job)
             workspace.close()
 
     def _free(self, event: events.Event) -> None:
@@ -288,7 +284,7 @@ class Driver:
 
     def _done(self, index: int, outcome: Outcome, workspace: Workspace, seconds: float) -> None:
         job = self._plan.jobs[index]
-        failed = None if outcome.error is None else f"it failed: {in_words(outcome.error)}"
+        failed = None if outcome.error is None else "it failed"
         unrecordable = failed or outcome.unrecordable or workspace.changed_input()
         record = NewRecord(
             manifest=self._misses[index].manifest,
@@ -329,6 +325,12 @@ class Driver:
             self._lift_floor(self._plan.jobs[index])
             self._teller.tell_settled(events.JobDone(self._plan.jobs[index], record, miss, note))
             self._decide(twins)
+
+    def _commit_upstream_of(self, index: int) -> None:
+        """Whoever is told of the job has been told of what it reads."""
+        job = self._plan.jobs[index]
+        if self._uncommitted and not self._uncommitted.keys().isdisjoint(self._plan.upstream_of(job)):
+            self._commit()
 
     def _lift_floor(self, job: Job) -> None:
         if self._floors[job.group].pop(job.label, None) is not None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from crystallize.engine import watchdog
+from crystallize.engine.executor import carry_out
 from crystallize.engine.machine import DEVICES
 from crystallize.engine.parcel import packed_error, packed_result
 from crystallize.engine.worker_output import WorkerOutput
@@ -53,17 +54,28 @@ def enter(work: Work, needs: Needs, driver: int, output: WorkerOutput) -> None:
 
 def do(job: bytes) -> bytes:
     """Does one job; what became of it, packed."""
-    with _leaving_visibly():
-        return _done(*pickle.loads(job))
-
-
-def _done(task: Any, workspace: Workspace) -> bytes:
-    work, needs = _here[0]
+    task, workspace = pickle.loads(job)
+    workspace.run_here()
     if workspace.devices:
         os.environ[DEVICES] = ",".join(workspace.devices)
+    return done(*_here[0], task, workspace, workspace.scratch())
+
+
+def done(work: Work, needs: Needs, task: Any, workspace: Workspace, folder: Path) -> bytes:
+    """Does one job within what it is allowed; what became of it, packed.
+
+    Parameters
+    ----------
+    folder : where word is left when time is up.
+    """
+    with _leaving_visibly():
+        return _done(work, needs, task, workspace, folder)
+
+
+def _done(work: Work, needs: Needs, task: Any, workspace: Workspace, folder: Path) -> bytes:
     try:
-        with watchdog.watched(workspace.scratch()), watchdog.limited("the job", needs.timeout), _bounded(needs.memory):
-            outcome: Outcome = asyncio.run(work.run(task, workspace))
+        with watchdog.watched(folder), watchdog.limited("the job", needs.timeout), _bounded(needs.memory):
+            outcome: Outcome = asyncio.run(carry_out(work, task, workspace))
         return packed_result(outcome, workspace)
     except BaseException as error:
         cause = error.original_exception if isinstance(error, PipelineExecutionError) else error

@@ -12,7 +12,11 @@ import select
 import struct
 import sys
 import threading
+from contextvars import ContextVar
 from typing import TextIO
+
+speaker: ContextVar[int] = ContextVar("crystallize_speaker", default=0)
+"""Process id of the worker whose line is written just now; 0: nobody's."""
 
 _HEAD = struct.Struct("<iBH")
 """Process id, stream, number of bytes that follow."""
@@ -57,6 +61,7 @@ class WorkerOutput:
         if begun:
             self._begun[(process, stream)] = begun
         if newline:
+            speaker.set(process)
             _write(stream, lines + newline)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from crystallize.experiment.blueprint import Blueprint
+from crystallize.experiment.compiling.company import mark_company
 from crystallize.experiment.compiling.conditions import choose_conditions
 from crystallize.experiment.compiling.fetches import add_fetches, fetched_ports
 from crystallize.experiment.compiling.groups import add_group, rows_of_views
@@ -57,6 +58,8 @@ def compile_graph(
         if _decides(node):
             node.volatile = volatile_sources(node.experiment.datasource)
         add_group(plan, node, rows, session, asked)
+    mark_company(plan, ordered)
+    for node in ordered:
         tables = tables_of(node, session, around) if _decides(node) else {}
         if node.work is not None and tables:
             node.work.uses_numpy = any(part.name == "env.numpy" for part in tables[BASELINE_CONDITION].parts)

@@ -53,6 +53,7 @@ class Experiment(Blueprint):
         seed: int | None = None,
         jobs: int | None = None,
         executor: str | None = None,
+        address: str | None = None,
     ) -> Result:
         """Run every trial that ``strategy`` does not let reuse, save the results, verify the hypotheses.
 
@@ -63,12 +64,12 @@ class Experiment(Blueprint):
         replicates : in place of the defined count.
         strategy : ``resume`` reuses every trial that nothing has changed; ``rerun`` (the default) runs all.
         seed : base seed in place of the defined one.
-        jobs, executor : how many trials at a time, and where; see `ExperimentGraph.run`.
+        jobs, executor, address : how many trials at a time, and where; see `ExperimentGraph.run`.
 
         What a trial raises is in `Result.errors`. Raises ValueError for a wrong definition, strategy or name, what
         `before_run` or a step's `setup` raised, and RuntimeError inside a running event loop (then use `arun`).
         """
-        running = self._running(treatments, hypotheses, replicates, strategy, seed, jobs, executor)
+        running = self._running(treatments, hypotheses, replicates, strategy, seed, jobs, executor, address)
         return running.only(running.run())
 
     async def arun(
@@ -81,9 +82,10 @@ class Experiment(Blueprint):
         seed: int | None = None,
         jobs: int | None = None,
         executor: str | None = None,
+        address: str | None = None,
     ) -> Result:
         """As `run`, inside a running event loop."""
-        running = self._running(treatments, hypotheses, replicates, strategy, seed, jobs, executor)
+        running = self._running(treatments, hypotheses, replicates, strategy, seed, jobs, executor, address)
         return running.only(await running.arun())
 
     def artifact_datasource(
@@ -113,6 +115,7 @@ class Experiment(Blueprint):
         seed: int | None,
         jobs: int | None,
         executor: str | None,
+        address: str | None,
     ) -> Running:
         self.validate()
         settings = Settings.load()
@@ -124,7 +127,8 @@ class Experiment(Blueprint):
             replicates=checked_replicates(replicates),
             seed=seed,
             jobs=checked_jobs(jobs),
-            executor=checked_executor(executor),
+            executor=checked_executor(executor, address),
+            address=address,
         )
         return Running(nodes_for([self]), asked, raise_setup_errors=True, settings=settings)
 

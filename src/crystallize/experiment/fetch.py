@@ -38,7 +38,7 @@ class FetchWork:
 
     Parameters
     ----------
-    sources : port → source of outside state.
+    sources : name → source of outside state; under its name each leaves its contents.
     links : what the sources read of other experiments.
     treatments : condition → what is applied before its fetches; of sources that look at no context nothing is.
     reads : who observes the experiment's trials; what code keeps of a file that a fetch read counts for them.
@@ -79,8 +79,8 @@ class FetchWork:
     async def run(self, task: Trial, workspace: Workspace) -> Outcome:
         """Asks each source, and keeps what it gave."""
         gifts = await self._ask_all(task, workspace)
-        for port, gift in gifts.items():
-            workspace.write(port, "", gift.packed())
+        for name, gift in gifts.items():
+            workspace.write(name, "", gift.packed())
         previous = workspace.store.last_of_label(fetch_label(self._experiment, task))
         return Outcome(metrics={}, facts={} if previous is None else _compared(previous, gifts, workspace))
 
@@ -98,7 +98,7 @@ class FetchWork:
                 if treatment is not None:
                     treatment.apply(ctx)
                 return {
-                    port: await self._ask(source, ctx, task, treatment, reads) for port, source in self._sources.items()
+                    name: await self._ask(source, ctx, task, treatment, reads) for name, source in self._sources.items()
                 }
         finally:
             current_context.reset(token)

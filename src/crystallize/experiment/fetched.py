@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from crystallize.errors import NotReusableError, StoreError
+from crystallize.errors import NotReusableError
 from crystallize.experiment.generators import moved_since, own_state
 from crystallize.experiment.memo.contents import Contents, packed, unpacked
 from crystallize.experiment.memo.look import Before
@@ -80,8 +80,8 @@ class Gift:
                 return f"{self.name}: its bytes differ each time; give plain values, or instances that keep no identity"
             if is_same(unpacked(earlier).data, self._contents.data):
                 return f"{self.name}: its contents are as before, and not their order; give it an order of its own"
-        except (StoreError, ValueError, TypeError):
-            pass  # values that cannot be compared are taken to differ
+        except Exception:  # pickles and comparisons run the values' own code
+            return None
         return None
 
     @property

@@ -5,7 +5,7 @@ Edges are read from the datasources when they are needed, so a datasource may be
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -170,6 +170,7 @@ class ExperimentGraph:
         pin: Mapping[str, int] | None = None,
         jobs: int | None = None,
         executor: str | None = None,
+        address: str | None = None,
     ) -> dict[str, Result]:
         """Runs every experiment after those it reads; name → result.
 
@@ -182,12 +183,15 @@ class ExperimentGraph:
         pin : experiment → number of the run whose outputs and metrics it takes, unrun, whatever has changed since.
         jobs : how many trials may run at a time; where experiments say nothing else, in so many worker processes.
         executor : where all trials run, in place of what experiments say: see `checked_executor`.
+        address : of the Ray cluster where all trials run: ``auto``, ``local`` or ``host:port``.
 
         Failures are in the results; experiments that read what failed are blocked. Raises ValueError for what cannot
         be run and PinnedRecordGone for a pin that lacks what is needed, before anything runs; RuntimeError inside a
         running event loop (then use `arun`).
         """
-        running = self.running(treatments, replicates, strategy, seed=seed, pin=pin, jobs=jobs, executor=executor)
+        running = self.running(
+            treatments, replicates, strategy, seed=seed, pin=pin, jobs=jobs, executor=executor, address=address
+        )
         return self._finished(running.run())
 
     async def arun(
@@ -201,6 +205,7 @@ class ExperimentGraph:
         pin: Mapping[str, int] | None = None,
         jobs: int | None = None,
         executor: str | None = None,
+        address: str | None = None,
     ) -> dict[str, Result]:
         """As `run`, inside a running event loop.
 
@@ -216,6 +221,7 @@ class ExperimentGraph:
             pin=pin,
             jobs=jobs,
             executor=executor,
+            address=address,
             watchers=[progress.watch],
         )
         results = await running.arun(progress.report)
@@ -232,7 +238,10 @@ class ExperimentGraph:
         pin: Mapping[str, int] | None = None,
         jobs: int | None = None,
         executor: str | None = None,
+        address: str | None = None,
         restore: bool = False,
+        rerun: Collection[str] = (),
+        switched_off: Mapping[str, frozenset[str]] | None = None,
         watchers: Sequence[events.Watcher] = (),
         settings: Settings | None = None,
         default_strategy: str = "rerun",
@@ -247,11 +256,15 @@ class ExperimentGraph:
             replicates=checked_replicates(replicates),
             seed=seed,
             jobs=checked_jobs(jobs),
-            executor=checked_executor(executor),
+            executor=checked_executor(executor, address),
+            address=address,
             restore=restore,
             pin=pin or {},
+            rerun=rerun,
+            switched_off=switched_off or {},
         )
-        return Running(self._nodes(), asked, watchers=watchers, settings=settings, what=what)
+        incomplete = bool(self.left_out)
+        return Running(self._nodes(), asked, watchers=watchers, settings=settings, what=what, incomplete=incomplete)
 
     def _finished(self, results: dict[str, Result]) -> dict[str, Result]:
         """The results, with one for each experiment that was left out; kept for drawing."""

@@ -25,6 +25,7 @@ from crystallize.experiment.reads import native_readers, texts_in
 from crystallize.fingerprint.code.codebase import Code, Codebase
 from crystallize.fingerprint.code.keeping import Keeping
 from crystallize.fingerprint.code.modules import Module
+from crystallize.fingerprint.code.nodes import Name
 from crystallize.fingerprint.code.source import Source
 from crystallize.fingerprint.digest import Digest, digest_of
 from crystallize.fingerprint.environment import environment_parts
@@ -94,6 +95,8 @@ class PartMaker:
         self._names: dict[str, int] = {}
         self.homes: set[tuple[Module, Source]] = set()
         """The project modules that the code reaches, each with its text; shared with what is `extended`."""
+        self.reached: set[Name] = set()
+        """The names in them that it reaches; shared likewise."""
         self.texts: set[str] = set()
         """Texts in values and code, names of files perhaps among them."""
 
@@ -112,7 +115,7 @@ class PartMaker:
         copy._pieces, copy._notes = dict(self._pieces), list(self._notes)
         copy._packages, copy._environ = set(self._packages), set(self._environ)
         copy._names = dict(self._names)
-        copy.homes, copy.texts = self.homes, set(self.texts)
+        copy.homes, copy.reached, copy.texts = self.homes, self.reached, set(self.texts)
         return copy
 
     def add_steps(self, steps: Iterable[Any]) -> None:
@@ -138,9 +141,9 @@ class PartMaker:
         elif not isinstance(source, READS):
             self._add_definition(source, alias)
 
-    def add_fetch(self, source: DataSource, alias: str = "") -> None:
+    def add_fetch(self, source: DataSource) -> None:
         """The code and parameters of a source of outside state."""
-        self._add_definition(source, alias)
+        self._add_definition(source)
 
     def add_links(self, links: Iterable[Link]) -> None:
         """The loader of each link, and how many replicates it reads."""
@@ -284,6 +287,7 @@ class PartMaker:
         self._environ.update(code.environ)
         self._notes.extend(native_readers(code))
         self.homes.update(code.homes)
+        self.reached.update(code.names)
         self.texts.update(code.texts)
 
     def _add_value(

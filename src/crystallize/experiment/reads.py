@@ -63,6 +63,23 @@ class Reads:
         self._setting_up = Observer()
         self._unloaded: dict[Module, Seen] = {}
         """What was read for modules that keep state and that only running code imports."""
+        self._elsewhere = Concluded((), None)
+        """What counts for every trial and was read in another process."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Where they arrive, what was read here still counts; modules are those that are loaded there."""
+        return {
+            **vars(self),
+            "_keeping": None,
+            "_homes": [(module.name, module.path, source.text) for module, source in self._homes],
+            "_setting_up": None,
+            "_unloaded": {},
+            "_elsewhere": self._joined(self._surveyor.conclude(Observer(), before=self._before(), ignore=self._ignore)),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        homes = tuple((Module(name, path=path), Source(text)) for name, path, text in state["_homes"])
+        vars(self).update(state, _keeping=Keeping(), _setting_up=Observer(), _homes=homes)
 
     def setting_up(self) -> AbstractContextManager[None]:
         """What is read inside counts for every trial."""
@@ -77,10 +94,14 @@ class Reads:
 
     def conclude(self, trial: TrialReads, inputs: Iterable[Path]) -> Concluded:
         """What the record of a trial is told; its `inputs` are known by other means."""
-        before = [self._setting_up.seen, *map(kept_by, self._holders), *self._in_modules(), *self._unloaded.values()]
-        return self._surveyor.conclude(
-            trial.observer, before=before, named=trial.named, inputs=[str(path) for path in inputs], ignore=self._ignore
+        concluded = self._surveyor.conclude(
+            trial.observer,
+            before=self._before(),
+            named=trial.named,
+            inputs=[str(path) for path in inputs],
+            ignore=self._ignore,
         )
+        return self._joined(concluded)
 
     def changes(self, observations: Iterable[Observation]) -> list[str]:
         """A sentence on each that is not so any more."""
@@ -94,6 +115,19 @@ class Reads:
     def names_counted(self, paths: Iterable[str]) -> list[str]:
         """The names of those files, by absolute path, that count when they are read."""
         return self._surveyor.names_counted(paths, self._ignore)
+
+    def _before(self) -> list[Seen]:
+        """What was read earlier, and counts for every trial."""
+        return [self._setting_up.seen, *map(kept_by, self._holders), *self._in_modules(), *self._unloaded.values()]
+
+    def _joined(self, concluded: Concluded) -> Concluded:
+        """With what was read elsewhere; doubt where that was not the same."""
+        rows = {row[:2]: row for row in self._elsewhere.observations}
+        changed = [row.name for row in concluded.observations if rows.setdefault(row[:2], row) != row]
+        doubt = self._elsewhere.doubt or concluded.doubt
+        if changed and doubt is None:
+            doubt = f"{changed[0]}: is not the same on every machine; share it, or run again when nothing writes it"
+        return Concluded(tuple(sorted(rows.values())), doubt)
 
     def _keepers(self) -> Iterator[Seen]:
         """Where what a trial reads may stay for later ones."""

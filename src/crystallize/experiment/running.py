@@ -26,6 +26,7 @@ from crystallize.store.pins import keep_pins
 
 if TYPE_CHECKING:
     from crystallize.engine.foresee import Foreseen
+    from crystallize.engine.interrupt import Interrupt
     from crystallize.experiment.results.audit import Audit
 
 
@@ -36,6 +37,7 @@ class Running:
     ----------
     raise_setup_errors : what `before_run` or `setup` raised is raised again when everything is settled.
     watchers : told every event after the views and results have been brought up to date.
+    incomplete : something that was asked for cannot run, so the run as a whole fails.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Running:
         watchers: Sequence[events.Watcher] = (),
         settings: Settings | None = None,
         what: str = "python",
+        incomplete: bool = False,
     ) -> None:
         self.nodes = list(nodes)
         self.asked = asked
@@ -55,18 +58,20 @@ class Running:
         self._raise_setup_errors = raise_setup_errors
         self._watchers = watchers
         self._what = what
+        self._incomplete = incomplete
         self._plan = Plan()
         self._shown = [node for node in self.nodes if node.runs]
         self._results: dict[str, Result] = {}
         self._errors: list[BaseException] = []
 
-    def run(self) -> dict[str, Result]:
-        """Name → result, one per experiment that runs, in topological order."""
+    def run(self, interrupt: Interrupt | None = None) -> dict[str, Result]:
+        """Name → result, one per experiment that runs, in topological order; `interrupt` stops it from any thread."""
         refuse_running_loop()
         with Session(self._settings) as session:
             self._compile(session)
             self._keep_pins(session)
-            report = session.run(self._plan, self._request(), [self._watch, *self._watchers])
+            watchers = [self._watch, *self._watchers]
+            report = session.run(self._plan, self._request(), watchers, interrupt=interrupt)
             return self._conclude(report)
 
     async def arun(self, checkpoint: Callable[[], Awaitable[None]] | None = None) -> dict[str, Result]:
@@ -118,7 +123,17 @@ class Running:
     def _request(self) -> Request:
         names = tuple(node.experiment.label for node in self._shown)
         strategies = sorted({self.asked.strategy_of(node.experiment) for node in self._shown})
-        return Request(targets=names, strategy=" and ".join(strategies), what=self._what, jobs=self.asked.jobs)
+        return Request(
+            targets=names,
+            strategy=" and ".join(strategies),
+            what=self._what,
+            jobs=self.asked.jobs,
+            went_wrong=self._went_wrong,
+        )
+
+    def _went_wrong(self) -> bool:
+        """Whether something beside the trials failed: what the command line ends with 1 for."""
+        return self._incomplete or any(conclusion.result.errors for conclusion in self._conclusions.values())
 
     def _watch(self, event: events.Event) -> None:
         if isinstance(event, events.GroupSettled):

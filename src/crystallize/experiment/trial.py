@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from crystallize.errors import MissingArtifactError, PipelineExecutionError
 from crystallize.experiment.blueprint import Blueprint
 from crystallize.experiment.fetched import unwrap
 from crystallize.experiment.generators import GeneratorWatch
+from crystallize.experiment.luggage import Luggage, unpack
 from crystallize.experiment.memo.keys import StepKeys
 from crystallize.experiment.memo.step_memo import TrialMemo
 from crystallize.experiment.objects.artifact import default_loader
@@ -79,7 +80,16 @@ class TrialWork:
         """Who observes what the trials read; None: nobody."""
         self.memo_keys: StepKeys | None = None
         """What the memos of steps go by; None: no step is cacheable."""
+        self.luggage: Luggage | None = None
+        """What it takes along to other machines; None: it stays on this one."""
         self._set_up: list[Any] = []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels with its luggage. Producers stay behind: their trials are other jobs."""
+        assert self.luggage is not None, "only the work of a group that runs elsewhere is pickled"
+        links = [replace(link, producer=None) for link in self._links]
+        state = {**vars(self), "_links": links, "_set_up": [], "luggage": None, "memo_keys": None}
+        return unpack, (type(self), *self.luggage.pack(self._experiment, state))
 
     def begin(self) -> None:
         """Calls the plugins' `before_run`, then sets up the steps with a context that all trials start from."""
@@ -127,7 +137,8 @@ class TrialWork:
         reads = None if self.reads is None else self.reads.trial(task.condition)
         memo = None
         if self.memo_keys is not None:
-            memo = TrialMemo(self.memo_keys, workspace, reads, concurrent=self.concurrent)
+            label = f"{self._experiment.label}/{task.condition}/{task.replicate}"
+            memo = TrialMemo(self.memo_keys, workspace, label, reads, concurrent=self.concurrent)
         with nullcontext() if reads is None else reads.charged():
             ctx, provenance = await self._carry_out(task, workspace, watch, memo)
         _hand_over(ctx, workspace)
@@ -192,8 +203,9 @@ class TrialWork:
         )
         with unobserved():
             ctx._inputs = {id(link.source): workspace.input(link.port) for link in self._links}
-            fetched = {id(source): workspace.read(port) for port, source in self._volatile.items()}
-        ctx._fetched = {source: partial(unwrap, contents, ctx) for source, contents in fetched.items()}
+            if self._volatile:
+                fetched = {id(source): workspace.read(port) for port, source in self._volatile.items()}
+                ctx._fetched = {source: partial(unwrap, contents, ctx) for source, contents in fetched.items()}
         ctx.artifacts._folder_for = lambda name: workspace.scratch("outputs", str(len(ctx.artifacts._records)))
         return ctx
 

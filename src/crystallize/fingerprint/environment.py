@@ -40,6 +40,15 @@ def environment_parts(packages: Iterable[str]) -> list[Part]:
     return [_python(), _platform(), *(parts[name] for name in sorted(parts))]
 
 
+def environment_part(name: str) -> Part:
+    """The part called `name` as it is in this process; its preview says so when there is no such package here."""
+    known = {"env.python": _python, "env.platform": _platform}.get(name)
+    if known is not None:
+        return known()
+    found = _distribution(name.removeprefix("env."))
+    return _unversioned(name.removeprefix("env.")) if found is None else found[0]
+
+
 @cache
 def _python() -> Part:
     name = {"cpython": "python"}.get(sys.implementation.name, sys.implementation.name)

@@ -1,7 +1,8 @@
 """The history: what ran, what was reused, seconds spent and saved.
 
 Lives in tables of its own in the store's database. Jobs that were reused are counted, not listed, so a run
-that reuses everything writes a handful of rows. Knows no plan and no experiment: labels and groups are names.
+that reuses everything writes a handful of rows. A run that is going on holds a lock of its store, so one that
+was killed is known at once. Knows no plan and no experiment: labels and groups are names.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from crystallize.fingerprint.digest import Digest, digest_of
+from crystallize.history.live import Live
 from crystallize.history.served import Served
 from crystallize.store.store import Store
 
@@ -95,9 +98,9 @@ class RunRow(NamedTuple):
     what: str
     """Which front end asked, or its command line."""
     state: str
-    """``running`` until `finish`; so it stays when the run was killed."""
+    """``running``, ``ok``, ``failed``, ``interrupted`` (Ctrl-C), ``cancelled`` (from outside) or ``killed``."""
     seconds: float
-    """From begin to finish; 0 before."""
+    """From begin to finish; until now while it runs, 0 when it was killed."""
 
 
 class History:
@@ -111,13 +114,19 @@ class History:
         """Which record served each job."""
 
     def begin(self, *, targets: Sequence[str], strategy: str, what: str) -> int:
-        """Adds a run and returns its number; numbers rise from 1 and are never given twice."""
+        """Adds a run and returns its number; numbers rise from 1 and are never given twice.
+
+        Until `finish`, or the end of this process, the run counts as running: a lock says so, which the system frees.
+        """
         with self._database.transaction() as connection:
             cursor = connection.execute(
                 "INSERT INTO runs (started, targets, strategy, what, state, seconds) VALUES (?, ?, ?, ?, 'running', 0)",
                 (time.time(), json.dumps(list(targets)), strategy, what),
             )
-        return int(cursor.lastrowid or 0)
+            number = int(cursor.lastrowid or 0)
+            # Before the commit: nobody shall see the run without its lock.
+            self._store.locks.try_lock(_lock_of(number))
+        return number
 
     def add_jobs(self, run: int, rows: Sequence[JobRow]) -> None:
         """Adds jobs of a run in one commit, in order. Reused jobs are only counted, see `finish`."""
@@ -138,17 +147,33 @@ class History:
                 [(run, *row) for row in groups],
             )
             connection.execute("UPDATE runs SET state = ?, seconds = ? WHERE number = ?", (state, seconds, run))
+        self._store.locks.unlock(_lock_of(run))
 
     def runs(self, group: str | None = None, limit: int = 20) -> list[RunRow]:
         """The last runs, newest first; of those that had a group of this name, when given."""
         where = "" if group is None else "WHERE number IN (SELECT run FROM run_groups WHERE name = ?) "
         parameters = (limit,) if group is None else (group, limit)
-        return [_run_of(row) for row in self._read(_RUN + where + "ORDER BY number DESC LIMIT ?", parameters)]
+        rows = self._read(_RUN + where + "ORDER BY number DESC LIMIT ?", parameters)
+        return [self._present_state(_run_of(row)) for row in rows]
 
     def run(self, number: int) -> RunRow | None:
         """One run; None when there is none of this number."""
         rows = self._read(_RUN + "WHERE number = ?", (number,))
-        return _run_of(rows[0]) if rows else None
+        return self._present_state(_run_of(rows[0])) if rows else None
+
+    def last_running(self) -> RunRow | None:
+        """The newest run that is going on; None when none is."""
+        rows = self._read(_RUN + "WHERE state = 'running' ORDER BY number DESC", ())
+        runs = (self._present_state(_run_of(row)) for row in rows)
+        return next((run for run in runs if run.state == "running"), None)
+
+    def is_running(self, run: int) -> bool:
+        """Whether the process of this run lives and has not finished it; asks the system alone."""
+        return self._store.is_locked(_lock_of(run))
+
+    def live(self, run: int) -> Live:
+        """What other processes see of a run that is going on."""
+        return Live(self._store.folder, run, self.is_running)
 
     def jobs(self, run: int) -> list[JobRow]:
         """The jobs of a run that were not reused, in the order they were added."""
@@ -172,8 +197,22 @@ class History:
         """Label → seconds that its newest record took; labels that were never recorded are absent."""
         return self._store.last_seconds(labels)
 
+    def _present_state(self, run: RunRow) -> RunRow:
+        """The run as it is: one whose process has ended without a word was killed."""
+        if run.state != "running":
+            return run
+        if self.is_running(run.number):
+            return run._replace(seconds=max(0.0, time.time() - run.started))
+        [row] = self._read(_RUN + "WHERE number = ?", (run.number,))  # it may have finished meanwhile
+        finished = _run_of(row)
+        return finished._replace(state="killed") if finished.state == "running" else finished
+
     def _read(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         return self._database.read(sql, parameters) if self._present else []
+
+
+def _lock_of(run: int) -> Digest:
+    return digest_of("run/1", str(run).encode())
 
 
 def _run_of(row: tuple[Any, ...]) -> RunRow:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Protocol
 
 from crystallize.history.history import GroupRow, History, JobRow
@@ -12,6 +14,7 @@ from crystallize.plan.plan import Plan
 from crystallize.store.record import Record
 
 BATCH_ROWS = 256
+BATCH_SECONDS = 1.0
 
 
 class Asked(Protocol):
@@ -23,6 +26,8 @@ class Asked(Protocol):
     def strategy(self) -> str: ...
     @property
     def what(self) -> str: ...
+    @property
+    def went_wrong(self) -> Callable[[], bool]: ...
 
 
 class HistoryWatcher:
@@ -37,9 +42,11 @@ class HistoryWatcher:
             if group.root == root and group.fetches_for is None
         }
         self._rows: list[JobRow] = []
+        self._written_at = monotonic()
         self._reused: list[int] = []
         self._foreign: dict[str, int] = {}
         self._failed = False
+        self._went_wrong = asked.went_wrong
         self.run = history.begin(targets=asked.targets, strategy=asked.strategy, what=asked.what)
         """Number of the run in this history."""
 
@@ -103,12 +110,16 @@ class HistoryWatcher:
     ) -> None:
         name = self._plan.groups[job.group].name
         self._rows.append(JobRow(job.label, name, state, reason, fingerprint, record, seconds, error))
-        if len(self._rows) >= BATCH_ROWS:
+        if len(self._rows) >= BATCH_ROWS or monotonic() - self._written_at > BATCH_SECONDS:
             self._history.add_jobs(self.run, self._rows)
             self._rows = []
+            self._written_at = monotonic()
 
     def _finish(self, event: events.RunFinished) -> None:
         self._history.add_jobs(self.run, self._rows)
         self._history.served.keep(self.run, self._reused, self._foreign)
-        state = "interrupted" if event.interrupted else "failed" if self._failed else "ok"
+        if event.interrupted:
+            state = "cancelled" if event.cancelled else "interrupted"
+        else:
+            state = "failed" if self._failed or self._went_wrong() else "ok"
         self._history.finish(self.run, list(self._groups.values()), state, event.seconds)

@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from crystallize.plan.job import Job
 from crystallize.plan.plan import Plan
+from crystallize.plan.standing import Standing
 from crystallize.store.record import Record
 from crystallize.store.reuse import Miss
 
@@ -25,6 +26,10 @@ class RunStarted:
     """A run begins; nothing has been decided."""
 
     plan: Plan
+    run: int = 0
+    """Its number in the history of the plan's first root; 0 where none is kept."""
+    now: Callable[[], Standing] = Standing
+    """How the run stands at the moment of the call; from any thread, as long as it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,8 @@ class RunFinished:
 
     interrupted: bool
     seconds: float
+    cancelled: bool = False
+    """Whether it was interrupted from outside, by `crystallize cancel` or SIGTERM."""
 
 
 Settled: TypeAlias = JobReused | JobDone | JobFailed | JobBlocked | JobCancelled

@@ -60,9 +60,7 @@ class Resolved:
     task: Any
     """In place of `Job.task`."""
     parts: tuple[Part, ...]
-    """Of its manifest, after `Job.own`; they stand for `inputs` as well."""
-    inputs: tuple[Input, ...]
-    """In place of `Job.inputs`."""
+    """Of its manifest, after `Job.own`."""
 
 
 Late: TypeAlias = Callable[[Mapping[int, Yield]], Resolved]
@@ -137,6 +135,9 @@ class Work(Protocol):
     workspace. It returns an `Outcome`, or raises whatever the user's code raised: the job is then failed and nothing
     is recorded. It must not assume that another job of the group ran before it: that one may have been reused.
 
+    On an executor of other machines the work is pickled (by cloudpickle) after ``begin``, and ``run`` is called on what
+    it becomes in a worker there: a process that has crystallize, and nothing of what the driver has loaded.
+
     ``end`` is called exactly once after ``begin`` was called, when no job of the group runs or will run, also after
     failures and after Ctrl-C. An exception from it is reported and fails the run's exit code; what was recorded stays.
     """
@@ -170,6 +171,8 @@ class Group:
     """Index of the group whose jobs read what the jobs of this one fetch, each its own; None: it fetches for nobody.
     Fetches are no work that people asked for: they are told of as fetches, and never counted among jobs."""
     executor: str = "serial"
-    """``serial``, ``async``, ``thread`` or ``process``."""
+    """``serial``, ``async``, ``thread``, ``process`` or ``ray``."""
+    address: str = "auto"
+    """Of the Ray cluster."""
     needs: Needs = NOTHING_SPECIAL
     """Of each of its jobs."""

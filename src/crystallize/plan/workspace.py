@@ -5,15 +5,21 @@ Knows the store, not what the job is.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from crystallize.fingerprint.digest import Digest, digest_of
 from crystallize.fingerprint.files import has_contents
 from crystallize.store.record import Output
 from crystallize.store.store import Store
+
+DRIVER = "driver"
+"""Where a job runs that no worker process has taken."""
+_WHERE = "where"
+"""A link in a job's temporary folder that leads nowhere: its target are the words."""
 
 
 class Workspace:
@@ -27,7 +33,10 @@ class Workspace:
     only_this_run : the job is forced: nothing that an earlier run left may serve in place of a part of it.
     """
 
-    __slots__ = ("_folder", "_inputs", "_outputs", "_placed", "_small", "devices", "only_this_run", "run", "store")
+    __slots__ = (
+        *("_along", "_folder", "_inputs", "_outputs", "_placed", "_small"),
+        *("devices", "only_this_run", "run", "store"),
+    )
 
     def __init__(
         self,
@@ -43,6 +52,7 @@ class Workspace:
         self.devices: tuple[str, ...] = ()
         """The GPUs that the job has to itself, as CUDA numbers them."""
         self._inputs = inputs
+        self._along: dict[Digest, bytes] = {}
         self._folder: Path | None = None
         self._placed: list[tuple[Store, Output, Path]] = []
         self._outputs: list[Output] = []
@@ -63,17 +73,7 @@ class Workspace:
         found = self._inputs[port]
         assert not isinstance(found, list), "a port that gathers has several"
         store, output = found
-        return store.read_bytes(output)
-
-    def place(self, port: str, targets: Sequence[Path]) -> None:
-        """Puts the artifacts that `port` gathers at `targets`, one each, in order.
-
-        Contents are verified. Raises StoreError when they are damaged.
-        """
-        found = self._inputs[port]
-        gathered = found if isinstance(found, list) else [found]
-        for (store, output), target in zip(gathered, targets, strict=True):
-            store.lay(output, target)
+        return store.read_bytes(output, self._along)
 
     def inputs_digest(self) -> Digest:
         """Of the contents of all inputs, by port."""
@@ -123,6 +123,36 @@ class Workspace:
         """Contents of those outputs that the record itself must carry into the database."""
         return self._small
 
+    def run_here(self, machine: str = "") -> None:
+        """Leaves word that a worker process, the present one, has taken the job; `machine`: when it may be another."""
+        place = self.scratch() / _WHERE
+        place.unlink(missing_ok=True)
+        place.symlink_to(f"{machine} worker {os.getpid()}".lstrip())
+
+    def where(self) -> str:
+        """Where the job runs, as far as is known by now: ``driver``, or ``worker 4711``. From any thread."""
+        folder = self._folder
+        try:
+            return DRIVER if folder is None else str((folder / _WHERE).readlink())
+        except OSError:
+            return DRIVER
+
+    def take_along(self) -> None:
+        """Takes what is small of the inputs along, for a process that has no database. Raises StoreError."""
+        for found in self._inputs.values():
+            for store, output in found if isinstance(found, list) else [found]:
+                self._along.update(store.small_of(output))
+
+    def step_aside(self) -> None:
+        """Works in a folder of its own from now on: another attempt at the job may still be writing."""
+        self._folder = Path(tempfile.mkdtemp(prefix="attempt-", dir=self.scratch()))
+
+    def left(self) -> Workspace:
+        """What the job left, without what it was given: all that `accept` needs."""
+        left = Workspace(self.store, {})
+        left._outputs, left._small, left._placed = self._outputs, self._small, self._placed
+        return left
+
     def accept(self, there: Workspace) -> None:
         """Takes over what the job left in its workspace in another process."""
         self._outputs, self._small, self._placed = there._outputs, there._small, there._placed
@@ -145,5 +175,5 @@ class Workspace:
             self._placed.append((store, output, placed))
             return placed
         target = self.scratch("inputs", port) / output.name
-        store.lay(output, target)
+        store.lay(output, target, pending=self._along)
         return target

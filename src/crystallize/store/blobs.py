@@ -68,25 +68,35 @@ class Blobs:
             raise StoreError(f"{tell(output)} is a folder; read it through a loader, which is given its path")
         return self._contents(output, output.digest, pending)
 
-    def lay(self, output: Output, target: Path, *, verify: bool) -> os.stat_result:
+    def small_of(self, output: Output) -> dict[Digest, bytes]:
+        """Digest → verified contents of all that is small in an output. Raises StoreError when they are lost."""
+        sizes = {output.digest: output.size_bytes}
+        small: dict[Digest, bytes] = {}
+        if output.is_tree:
+            listing = small[output.digest] = self._contents(output, output.digest, {})
+            sizes = {member.digest: member.size_bytes for member in decode_tree(listing) if member.digest is not None}
+        wanted = (digest for digest, size in sizes.items() if size <= SMALL_BYTES)
+        return small | {digest: self._contents(output, digest, {}) for digest in wanted}
+
+    def lay(self, output: Output, target: Path, *, verify: bool, pending: Mapping[Digest, bytes] = {}) -> os.stat_result:
         """Puts the file or folder at `target`, at once and in place of what is there; returns its stat.
 
         With `verify` large files are hashed, once per process. Raises StoreError when contents are gone or
         damaged.
         """
-        members = self._members(output, {}) if output.is_tree else []
+        members = self._members(output, pending) if output.is_tree else []
         with replacing(target) as new:
             if output.is_tree:
                 new.mkdir()
             else:
-                self._write(output, output.digest, output.size_bytes, new, verify)
+                self._write(output, output.digest, output.size_bytes, new, verify, pending)
             for member in members:
                 place = new / member.path
                 if member.digest is None:
                     place.mkdir(parents=True)
                 else:
                     place.parent.mkdir(parents=True, exist_ok=True)
-                    self._write(output, member.digest, member.size_bytes, place, verify)
+                    self._write(output, member.digest, member.size_bytes, place, verify, pending)
             if output.is_tree:
                 os.utime(new)  # no older than its members, so that its own time tells of a change in any of them
         return target.stat()
@@ -191,10 +201,18 @@ class Blobs:
                 connection.execute("DELETE FROM blobs WHERE digest = ?", (digest,))
         return None
 
-    def _write(self, output: Output, digest: Digest, size_bytes: int, place: Path, verify: bool) -> None:
+    def _write(
+        self,
+        output: Output,
+        digest: Digest,
+        size_bytes: int,
+        place: Path,
+        verify: bool,
+        pending: Mapping[Digest, bytes],
+    ) -> None:
         """Writes one file's contents to `place`, which does not exist."""
         if size_bytes <= SMALL_BYTES:
-            place.write_bytes(self._contents(output, digest, {}))
+            place.write_bytes(self._contents(output, digest, pending))
             return
         source = self._large_file(digest, size_bytes, verify)
         if source is None and self._mend(digest, self._shown(digest)):

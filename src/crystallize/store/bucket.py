@@ -60,6 +60,8 @@ class FolderBucket:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._counter = itertools.count()
+        self._token = os.urandom(6).hex()
+        """Tells this bucket's new files from those of another machine, which may have the same process ids."""
 
     def path_of(self, digest: Digest) -> Path | None:
         """The blob's own file: never write to it."""
@@ -112,7 +114,7 @@ class FolderBucket:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"{folder}: {error.strerror}; make the folder writable") from error
-        return folder / f"{os.getpid()}-{id(self)}-{next(self._counter)}"
+        return folder / f"{os.getpid()}-{self._token}-{next(self._counter)}"
 
     def _settle(self, new: Path, digest: Digest) -> None:
         with suppress(PermissionError):

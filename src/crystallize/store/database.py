@@ -6,6 +6,7 @@ where a file system cannot do that, opening is refused with the remedy.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import sqlite3
@@ -128,19 +129,19 @@ class Database:
             if not _tells_damage(error):
                 raise _failure(path, error) from error
             logger.warning("%s", _set_aside(path) if write else f"{path}: it is damaged and was not read")
-        return cls._open_sound(path, write) if write else cls._in_memory(path)
+        return cls._open_sound(path, write) if write else cls.in_memory(path)
 
     @classmethod
     def _open_sound(cls, path: Path, write: bool) -> Database:
         if not write and not path.exists():
-            return cls._in_memory(path)
+            return cls.in_memory(path)
         connection = _connect(str(path) if write else _read_only_address(path))
         try:
             if write:
                 _prepare(connection)
             elif not _tables(connection):  # somebody is about to make them
                 connection.close()
-                return cls._in_memory(path)
+                return cls.in_memory(path)
             _check_version(path, connection)
         except BaseException:
             connection.close()
@@ -148,7 +149,8 @@ class Database:
         return cls(path, connection, writable=write)
 
     @classmethod
-    def _in_memory(cls, path: Path) -> Database:
+    def in_memory(cls, path: Path) -> Database:
+        """An empty database that is never written, in place of the file at `path`."""
         connection = _connect(":memory:")
         connection.executescript(SCHEMA.format(version=SCHEMA_VERSION))
         return cls(path, connection, writable=False)
@@ -219,6 +221,11 @@ class Database:
         """Whether anybody has made this table yet."""
         return bool(self.read("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)))
 
+    def require_writable(self, why: str) -> None:
+        """Raises StoreError when the database was opened for reading; `why` says what needs more."""
+        if not self.writable:
+            raise StoreError(f"{self.path.parent}: cannot be written, and {why}; make it writable")
+
     def compact(self) -> None:
         """Gives the space of deleted rows back, unless somebody uses the file or the disk is full."""
         with self._lock, suppress(sqlite3.OperationalError):
@@ -233,7 +240,7 @@ class Database:
         """What to raise for `error`: a mistake of ours as it is, anything else with its remedy."""
         if self._damage is None and self.writable and (_tells_damage(error) or self._lacks_columns(error)):
             self.close()
-            self._damage = _set_aside(self.path)
+            self._damage = f"{_set_aside(self.path)}, and the next run takes over what can be read of it"
         if self._damage is not None:
             return StoreError(self._damage)
         if _tells_damage(error) or isinstance(error, sqlite3.OperationalError):
@@ -244,7 +251,7 @@ class Database:
         """Whether SQLite did not understand us because the tables are not those that we made."""
         if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_ERROR:
             return False
-        sound = self._in_memory(self.path)
+        sound = self.in_memory(self.path)
         try:
             return not _columns(sound._connection) <= _columns(self._connection)
         except _FAULTS:
@@ -334,21 +341,29 @@ def _failure(path: Path, error: Exception) -> StoreError:
         sqlite3.SQLITE_BUSY: "another process holds it; wait for that one to end, then run again",
         sqlite3.SQLITE_FULL: "free some disk space, then run again",
         sqlite3.SQLITE_IOERR: "the disk is full or fails; free some space, then run again",
-        sqlite3.SQLITE_CORRUPT: "the next run that may write sets it aside and starts anew",
+        sqlite3.SQLITE_CORRUPT: "the next run that may write sets it aside and takes over what it can read of it",
     }.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
     return StoreError(
         f"{path}: {error}; {remedy or 'make the folder writable, or set CRYSTALLIZE_STORE to another one'}"
     )
 
 
+def set_aside_before(path: Path) -> Path | None:
+    """The damaged database that was set aside last; None when none ever was."""
+    asides = itertools.takewhile(Path.exists, (_aside(path, number) for number in itertools.count(1)))
+    return next(reversed(list(asides)), None)
+
+
+def _aside(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.damaged-{number}")
+
+
 def _set_aside(path: Path) -> str:
-    """Renames a damaged database and its log; returns the sentence that says so."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
+    """Renames a damaged database and its log; returns a sentence that says so."""
+    aside = next(aside for number in itertools.count(1) if not (aside := _aside(path, number)).exists())
     for suffix in ("-wal", "-shm"):
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
     with suppress(FileNotFoundError):
         path.rename(aside)
-    return f"{path}: the database is damaged; it was set aside as {aside.name}, and the next run starts anew"
+    return f"{path}: the database is damaged; it was set aside as {aside.name}"

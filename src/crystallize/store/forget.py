@@ -1,10 +1,12 @@
-"""Forgetting: records of an experiment, a condition or a trial are dropped, and what only they referred to.
+"""Forgetting: records of an experiment, a condition or a trial are dropped with their steps' memos, and what only
+these referred to.
 
 Views stay as they are; their files belong to whoever reads them.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 
 from crystallize.store.pins import pinned_records
@@ -25,6 +27,8 @@ class Forgotten:
     records: int
     pinned: int
     """How many of them somebody had pinned: the pins are gone as well."""
+    memos: int
+    """Of steps, made by these trials: without them the steps run again as well."""
     freed_bytes: int
 
 
@@ -48,7 +52,18 @@ def forget(store: Store, selection: str) -> Forgotten:
             for table, column in _BY_NUMBER:
                 if store.database.has_table(table):
                     connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(each,) for each in numbers])
+            memos = _forget_memos(store, connection, selection)
             connection.executemany("DELETE FROM floors WHERE label = ?", [(label,) for label in labels])
         orphans = plan_sweep(store, Rules())
         carry_out(store, orphans)
-    return Forgotten(tuple(labels), len(numbers), pinned, orphans.freed_bytes)
+    return Forgotten(tuple(labels), len(numbers), pinned, memos, orphans.freed_bytes)
+
+
+def _forget_memos(store: Store, connection: sqlite3.Connection, selection: str) -> int:
+    """Drops what the steps of the trials have left, also of those trials that failed later; returns how many."""
+    if not store.database.has_table("memos"):
+        return 0
+    label = selection.replace(":", "/")
+    below = f"{label}/"
+    sql = "DELETE FROM memos WHERE label = ? OR substr(label, 1, ?) = ?"
+    return connection.execute(sql, (label, len(below), below)).rowcount

@@ -78,6 +78,30 @@ class Locks:
         return self._file
 
 
+def is_locked(path: Path, fingerprint: Digest) -> bool:
+    """Whether anybody on this machine, this process included, holds the lock. Creates nothing, writes nothing."""
+    offset = _offset(fingerprint)
+    with _open_files_guard:
+        try:
+            stat = path.stat()
+            ours = _open_files.get((os.getpid(), stat.st_dev, stat.st_ino))
+            # A descriptor of our own would, when it is closed, take the locks with it that this process holds.
+            return _is_locked(path, offset) if ours is None else ours.is_locked(offset)
+        except OSError:
+            return False
+
+
+def _is_locked(path: Path, offset: int) -> bool:
+    if fcntl is None:  # pragma: no cover
+        return False
+    with path.open("rb") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, offset)
+        except (BlockingIOError, PermissionError):
+            return True
+    return False
+
+
 class _LockFile:
     """The bytes that this process holds of one lock file; without a descriptor, of no file at all."""
 
@@ -105,6 +129,12 @@ class _LockFile:
             self._offsets.discard(offset)
             if self.descriptor is not None and fcntl is not None:
                 fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, offset)
+
+    def is_locked(self, offset: int) -> bool:
+        if not self.try_lock(offset):
+            return True
+        self.unlock(offset)
+        return False
 
     def try_lock_all(self) -> bool:
         """Takes every byte there is or will be; False when anybody, this process included, holds one."""

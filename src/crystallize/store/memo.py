@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS memos (
     seconds REAL NOT NULL,
     run INTEGER NOT NULL,
     created REAL NOT NULL,
+    label TEXT NOT NULL,
     UNIQUE (key, observed)
 );
 """
@@ -59,6 +60,8 @@ class Memo:
     """How long the step took."""
     run: int
     """Number of the run that made it."""
+    label: str
+    """Of the trial that made it."""
 
 
 class Memos:
@@ -88,15 +91,16 @@ class Memos:
         if not self._ready():
             return []
         rows = self._database.read(
-            "SELECT outputs, seconds, run, number, checksum FROM memos WHERE key = ? ORDER BY number DESC", (key,)
+            "SELECT outputs, seconds, run, label, number, checksum FROM memos WHERE key = ? ORDER BY number DESC",
+            (key,),
         )
-        damaged = [(number,) for packed, _, _, number, checksum in rows if checksum != _checksum(key, packed)]
+        damaged = [(number,) for packed, _, _, _, number, checksum in rows if checksum != _checksum(key, packed)]
         if damaged:
             if self._database.writable:
                 with self._database.transaction() as connection:
                     connection.executemany("DELETE FROM memos WHERE number = ?", damaged)
             raise StoreError("its row is damaged")
-        return [_memo_of(*row[:3]) for row in rows]
+        return [_memo_of(*row[:4]) for row in rows]
 
     def put(self, first: Digest, shape: Sequence[str], key: Digest, memo: Memo, small: Mapping[Digest, bytes]) -> None:
         """Keeps a memo with its shape, which become the newest, and its small blobs.
@@ -118,9 +122,9 @@ class Memos:
                 "INSERT OR REPLACE INTO memo_shapes (first, names) VALUES (?, ?)", (first, json.dumps(list(shape)))
             )
             connection.execute(
-                "INSERT OR REPLACE INTO memos (key, observed, outputs, checksum, seconds, run, created)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (key, observed, packed, _checksum(key, packed), memo.seconds, memo.run, time.time()),
+                "INSERT OR REPLACE INTO memos (key, observed, outputs, checksum, seconds, run, created, label)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (key, observed, packed, _checksum(key, packed), memo.seconds, memo.run, time.time(), memo.label),
             )
 
     # contents
@@ -155,7 +159,7 @@ def _shape_of(names: str) -> tuple[str, ...] | None:
         return None
 
 
-def _memo_of(packed: bytes, seconds: float, run: int) -> Memo:
+def _memo_of(packed: bytes, seconds: float, run: int, label: str) -> Memo:
     digests, (outputs, observations) = unpack(packed)
     contents, *artifacts = (
         Output(name, step, Digest(digest), size_bytes, is_tree)
@@ -167,6 +171,7 @@ def _memo_of(packed: bytes, seconds: float, run: int) -> Memo:
         observations=tuple(Observation(kind, name, Digest(bytes.fromhex(text))) for kind, name, text in observations),
         seconds=seconds,
         run=run,
+        label=label,
     )
 
 

@@ -1,7 +1,8 @@
-"""Which file system a folder lies on. Knows only Linux; elsewhere every file system counts as local."""
+"""Which file system a folder lies on, and whether it takes any writing. Network ones are known on Linux only."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 MOUNTS = Path("/proc/self/mounts")
@@ -37,6 +38,11 @@ def network_file_system(folder: Path, mounts: Path = MOUNTS) -> str | None:
         if place in held:
             return held[place] if held[place] in NETWORK else None
     return None
+
+
+def is_read_only(file: Path) -> bool:
+    """Whether a file is there that can be read, while it, or what SQLite puts beside it, cannot be written."""
+    return file.exists() and not all(os.access(path, os.W_OK) for path in (file, file.parent))
 
 
 def _unescape(point: str) -> str:

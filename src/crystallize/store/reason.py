@@ -59,7 +59,7 @@ def changed_pieces(old: Sequence[Piece], new: Sequence[Piece]) -> list[tuple[Pie
 
 def _code_causes(change: Change, manifest: Manifest, pieces_of: Callable[[Digest], Sequence[Piece]]) -> list[str]:
     """The definitions behind a changed code part; empty when it is none, or when they are unknown."""
-    if change.old is None or change.new is None or not change.name.startswith("code."):
+    if change.old is None or change.new is None or not change.name.startswith(("code.", "source")):
         return []
     old, new = pieces_of(change.old.digest), manifest.table.pieces.get(change.new.digest, ())
     if not old or not new:

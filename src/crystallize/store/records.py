@@ -8,7 +8,9 @@ from zlib import crc32
 
 from crystallize.errors import NotReusableError, StoreError
 from crystallize.fingerprint.digest import Digest, digest_of
+from crystallize.fingerprint.manifest import Manifest, PartTable
 from crystallize.store.codecs import decode_payload, encode_payload, pack, unpack
+from crystallize.store.details import unpack_parts
 from crystallize.store.record import NewRecord, Output, Record
 
 SELECT_RECORD = "SELECT number, fingerprint, label, kind, payload, outputs, seconds, run, created FROM records "
@@ -106,6 +108,29 @@ def outputs_of(packed: bytes) -> tuple[Output, ...]:
         Output(name, step, Digest(digest), size, tree)
         for digest, (name, step, size, tree) in zip(digests, rest, strict=True)
     )
+
+
+def fault_of(
+    row: tuple[str, bytes, bytes, bytes, bytes, bytes], number: int, tables: dict[Digest, PartTable]
+) -> str | None:
+    """What is wrong with a record, in words; None when it is as it was written.
+
+    Parameters
+    ----------
+    row : kind, fingerprint, payload, outputs; digest of the part table and own parts, which are None without details.
+    tables : the part tables that are sound, by digest.
+    """
+    kind, fingerprint, payload, outputs, table, own = row
+    try:
+        unseal(fingerprint, payload, outputs)
+        made_of = Manifest(kind, tables[Digest(table)], unpack_parts(own)).fingerprint
+    except StoreError as error:
+        return str(error)
+    except (KeyError, TypeError):
+        return "its manifest cannot be read, so nothing explains it"
+    if fingerprint not in (made_of, once_fingerprint(made_of, number)):
+        return "its manifest is not the one it was recorded with"
+    return None
 
 
 def _fingerprint(number: int, record: NewRecord) -> Digest:

@@ -25,17 +25,19 @@ from crystallize.store.bucket import Bucket, FolderBucket
 from crystallize.store.database import Database
 from crystallize.store.details import Details, Previous
 from crystallize.store.intake import Kept
-from crystallize.store.locks import Locks
+from crystallize.store.locks import Locks, is_locked
 from crystallize.store.memo import Memos
 from crystallize.store.observed import Observed, marked
 from crystallize.store.record import NewRecord, Output, Record
 from crystallize.store.records import SELECT_RECORD, encoded, record_of, row_of, settled
 from crystallize.store.remembered import Remembered
+from crystallize.store.salvage import salvage
 from crystallize.store.swept import Swept
 from crystallize.store.views import Views
 
 FOLDER = ".crystallize"
 DATABASE = "store.sqlite"
+LOCKS = "locks"
 
 
 class Store:
@@ -57,13 +59,14 @@ class Store:
     swept: Swept
     memos: Memos
 
-    def __init__(self, root: Path, folder: Path, database: Database, bucket: Bucket) -> None:
+    def __init__(self, root: Path, folder: Path, database: Database, bucket: Bucket, *, is_far: bool = False) -> None:
         self.root = root
         self.folder = folder
         self.database = database
+        self._is_far = is_far
         self.secret_key = bytes(database.read("SELECT value FROM meta WHERE name = 'secret_key'")[0][0])
         self.views = Views(root, database)
-        self.locks = Locks(folder / "locks" if database.writable else None)
+        self.locks = Locks(folder / LOCKS if database.writable else None)
         self._blobs = Blobs(database, bucket, self.views)
         self.memos = Memos(database, self._blobs, folder)
         self.swept = Swept(database)
@@ -83,14 +86,24 @@ class Store:
         folder : where it lies; ``<root>/.crystallize`` when None.
 
         Raises StoreError when the folder cannot be written, lies on a network file system, or was written by
-        a newer version. A damaged database is set aside with a warning, never an error.
+        a newer version. A damaged database is set aside with a warning and salvaged, never an error.
         """
         root = root.absolute()
         folder = root / FOLDER if folder is None else folder.absolute()
         if write:
             _make_folder(folder)
         database = Database.open(folder / DATABASE, write=write)
+        if write:
+            salvage(database)
         return cls(root, folder, database, FolderBucket(folder / "blobs"))
+
+    @classmethod
+    def far(cls, root: Path, folder: Path) -> Store:
+        """The store as a process on another machine has it: its bucket, and an empty database of its own.
+
+        It keeps what is large, hands small contents back, and lays out inputs whose small contents are `pending`.
+        """
+        return cls(root, folder, Database.in_memory(folder / DATABASE), FolderBucket(folder / "blobs"), is_far=True)
 
     def close(self) -> None:
         """Writes what is remembered, frees all locks and closes the database. Harmless when called twice."""
@@ -104,7 +117,7 @@ class Store:
 
     @property
     def _address(self) -> tuple[Path, Path, bool]:
-        return self.root, self.folder, self.database.writable
+        return self.root, self.folder, self.database.writable or self._is_far
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Stores travel as their address: another process uses the one that it has open, or opens one."""
@@ -119,6 +132,10 @@ class Store:
     def outside_version(self) -> int:
         """A number that changes whenever another process (or another Store) commits something."""
         return self.database.version_of_data()
+
+    def is_locked(self, fingerprint: Digest) -> bool:
+        """Whether anybody on this machine holds this lock of the store."""
+        return is_locked(self.folder / LOCKS, fingerprint)
 
     # records
 
@@ -273,7 +290,13 @@ class Store:
         """
         return self._blobs.read(output, pending)
 
-    def lay(self, output: Output, target: Path, *, verify: bool = True) -> os.stat_result:
+    def small_of(self, output: Output) -> dict[Digest, bytes]:
+        """The verified small contents that the output consists of. Raises StoreError when they are gone or damaged."""
+        return self._blobs.small_of(output)
+
+    def lay(
+        self, output: Output, target: Path, *, verify: bool = True, pending: Mapping[Digest, bytes] = {}
+    ) -> os.stat_result:
         """Puts the file or folder at `target`, at once and in place of what is there; returns its stat.
 
         Parent folders are created. Large files may share their inode with the store and are then not writable
@@ -281,13 +304,13 @@ class Store:
 
         Parameters
         ----------
-        verify : hash large contents first (once per process): for what a job reads. A view needs no more than
-        the
+        verify : hash large contents first (once per process): for what a job reads. A view needs no more than the
             store's own check of size and time.
+        pending : small contents that are not in the database.
 
         Raises StoreError when the contents are gone or damaged.
         """
-        return self._blobs.lay(output, target, verify=verify)
+        return self._blobs.lay(output, target, verify=verify, pending=pending)
 
     def placed(self, output: Output) -> Path | None:
         """A file or folder of a view that shows the output under its own name, as we wrote it, or None.
@@ -333,6 +356,8 @@ class Store:
 _open_stores: WeakValueDictionary[tuple[Path, Path, bool], Store] = WeakValueDictionary()
 _opened_here: list[Store] = []
 """Those that were opened because something that refers to them arrived from another process; open until it ends."""
+_away: list[bool] = []
+"""Holds something in a process that may run on another machine than the database."""
 
 
 def reconnect_stores() -> None:
@@ -341,18 +366,17 @@ def reconnect_stores() -> None:
         store.database.reconnect()
 
 
+def stay_away() -> None:
+    """To be called in a process that may run on another machine: from now on stores arrive there as far ones."""
+    _away[:] = [True]
+
+
 def _at(root: Path, folder: Path, write: bool) -> Store:
     store = _open_stores.get((root, folder, write))
     if store is None or not store.database.is_open:
-        store = Store.open(root, folder=folder, write=write)
+        store = Store.far(root, folder) if _away else Store.open(root, folder=folder, write=write)
         _opened_here.append(store)
     return store
-
-
-def is_read_only(root: Path, folder: Path | None = None) -> bool:
-    """Whether the store of `root` is there and may be read but not written."""
-    database = (folder or root / FOLDER) / DATABASE
-    return database.exists() and not all(os.access(path, os.W_OK) for path in (database, database.parent))
 
 
 def _make_folder(folder: Path) -> None:

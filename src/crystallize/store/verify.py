@@ -9,13 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from crystallize.errors import StoreError
 from crystallize.fingerprint.digest import Digest
-from crystallize.fingerprint.manifest import Manifest, PartTable
+from crystallize.fingerprint.manifest import PartTable
 from crystallize.store.blobs import tell
 from crystallize.store.details import unpack_parts
 from crystallize.store.record import Output
-from crystallize.store.records import once_fingerprint, outputs_of, unseal
+from crystallize.store.records import fault_of, outputs_of
 from crystallize.store.store import Store
 
 
@@ -100,22 +99,6 @@ def _faults(store: Store) -> Iterator[str]:
         "SELECT number, label, kind, fingerprint, payload, outputs, part_table, own"
         " FROM records LEFT JOIN details USING (number) ORDER BY number"
     ):
-        fault = _fault_of(row[2:], row[0], tables)
+        fault = fault_of(row[2:], row[0], tables)
         if fault is not None:
             yield f"record {row[0]} ({row[1]}): {fault}"
-
-
-def _fault_of(
-    row: tuple[str, bytes, bytes, bytes, bytes, bytes], number: int, tables: dict[Digest, PartTable]
-) -> str | None:
-    kind, fingerprint, payload, outputs, table, own = row
-    try:
-        unseal(fingerprint, payload, outputs)
-        made_of = Manifest(kind, tables[Digest(table)], unpack_parts(own)).fingerprint
-    except StoreError as error:
-        return str(error)
-    except (KeyError, TypeError):
-        return "its manifest cannot be read, so nothing explains it"
-    if fingerprint not in (made_of, once_fingerprint(made_of, number)):
-        return "its manifest is not the one it was recorded with"
-    return None

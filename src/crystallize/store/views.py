@@ -59,6 +59,10 @@ class Views:
         self._database = database
         self._noted: dict[Digest, ViewFile] = {}
 
+    def folders(self) -> list[Path]:
+        """Every folder that a view lies in."""
+        return [self._root / folder for (folder,) in self._database.read("SELECT DISTINCT folder FROM views")]
+
     def of(self, folder: str) -> dict[str, View]:
         """Condition → view, of one folder."""
         return self.of_many([folder]).get(folder, {})

@@ -22,6 +22,7 @@ from crystallize.valohai.job_files import PLATFORM, Folders
 from crystallize.valohai.runtime import Launch, Started, image_part, runtime_part
 
 PREFIX = "crystallize-"
+_CAP_SYS_RESOURCE = 24
 STOP_SECONDS = 5
 _ENGINE_ENVIRON = ("PATH", "HOME", "USER", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "TMPDIR")
 """What the engine's own command line needs beside its DOCKER_… and CONTAINER… variables."""
@@ -128,11 +129,8 @@ class ContainerRuntime:
             yield f"{mount.source}:{mount.destination}" + (":ro" if mount.readonly else "")
 
     def _limits(self, launch: Launch) -> Iterator[str]:
-        if self.name == "podman":  # what the user may have; an engine that runs as root may have more than it can give
-            for word, kind in (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC)):
-                soft, hard = resource.getrlimit(kind)
-                if resource.RLIM_INFINITY not in (soft, hard):
-                    yield from ("--ulimit", f"{word}={soft}:{hard}")
+        if self.name == "podman":
+            yield from _lowered_limits()
         elif os.getuid():
             yield from ("--user", f"{os.getuid()}:{os.getgid()}")
         needs = launch.resources
@@ -165,6 +163,26 @@ def is_usable(engine: str, environ: Mapping[str, str]) -> bool:
     if engine == "podman":
         return True
     return "DOCKER_HOST" in environ or os.access("/var/run/docker.sock", os.R_OK | os.W_OK)
+
+
+def _lowered_limits() -> Iterator[str]:
+    """Limits that podman can grant where it is root in name only: by default it asks for more than it may then."""
+    if os.getuid() or _may_raise_limits():
+        return
+    for word, kind, most in (("nofile", resource.RLIMIT_NOFILE, 1 << 20), ("nproc", resource.RLIMIT_NPROC, 1 << 15)):
+        hard = resource.getrlimit(kind)[1]
+        limit = most if hard == resource.RLIM_INFINITY else min(hard, most)
+        yield from ("--ulimit", f"{word}={limit}:{limit}")
+
+
+def _may_raise_limits() -> bool:
+    """Whether this process has CAP_SYS_RESOURCE; taken for granted where that is not told."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+    except OSError:
+        return True
+    effective = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "f" * 16)
+    return bool(int(effective, 16) >> _CAP_SYS_RESOURCE & 1)
 
 
 def driver_mark() -> str:

@@ -1,4 +1,4 @@
-"""The control of a run: whoever finds that it must not go on says so here, and everything that runs is told."""
+"""Controls: whoever finds that a run, or one task of it, must not go on says so here, and all that runs is told."""
 
 from __future__ import annotations
 
@@ -8,27 +8,39 @@ from contextlib import contextmanager
 
 
 class Control:
-    """One run's. All in the driver's thread."""
+    """One run's, or one task's within it. All in the driver's thread.
 
-    def __init__(self) -> None:
-        self.reason = ""
-        """Why the run must not go on; empty while it may."""
+    Parameters
+    ----------
+    around : the control of the run that a task is part of: what stops that stops this.
+    """
+
+    def __init__(self, around: Control | None = None) -> None:
+        self._reason = ""
+        self._around = around
+        self._within: list[Control] = []
         self._events: set[asyncio.Event] = set()
+        if around is not None:
+            around._within.append(self)
 
-    def stop(self, reason: str) -> None:
-        """Ends everything that runs; nothing more is started. The first reason stands."""
-        self.reason = self.reason or reason
-        for event in self._events:
-            event.set()
+    @property
+    def reason(self) -> str:
+        """Why it must not go on; empty while it may."""
+        return self._reason or (self._around.reason if self._around is not None else "")
 
     @property
     def stopped(self) -> bool:
-        """Whether the run must not go on."""
+        """Whether it must not go on."""
         return bool(self.reason)
+
+    def stop(self, reason: str) -> None:
+        """Ends everything that runs; nothing more is started. The first reason stands."""
+        self._reason = self._reason or reason
+        self._tell()
 
     @contextmanager
     def watched(self) -> Iterator[asyncio.Event]:
-        """While entered, yields an event that is set when the run must not go on."""
+        """While entered, yields an event that is set when it must not go on."""
         event = asyncio.Event()
         if self.stopped:
             event.set()
@@ -37,3 +49,9 @@ class Control:
             yield event
         finally:
             self._events.discard(event)
+
+    def _tell(self) -> None:
+        for event in self._events:
+            event.set()
+        for control in self._within:
+            control._tell()

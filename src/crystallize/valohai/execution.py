@@ -26,14 +26,13 @@ from crystallize.store.store import Store
 from crystallize.valohai.command import script_of
 from crystallize.valohai.conditions import holds
 from crystallize.valohai.container import driver_mark
-from crystallize.valohai.control import Control
 from crystallize.valohai.job_files import Folders, Identity, InputFile, variables, write_config
 from crystallize.valohai.ledger import Datum, ExecutionRow, Ledger, datum_id
 from crystallize.valohai.log import Listener, Log
 from crystallize.valohai.outputs import Collected, collect, take_live
 from crystallize.valohai.process import Ended, run_process
 from crystallize.valohai.runtime import Launch, Runtime
-from crystallize.valohai.task import File, LocalFile, StoredFile, Task
+from crystallize.valohai.task import File, LocalFile, Task
 
 EXECUTION = "execution"
 """The fact of a record: number of the execution that made it."""
@@ -41,8 +40,8 @@ LIVE_SECONDS = 0.5
 """Between two looks for live outputs."""
 IN_PASSING_BYTES = 1 << 25
 """More than this is copied and hashed beside the driver, which has other commands to follow."""
-ENGINE_FAILED = 125
-"""Exit code of podman and docker when the fault is theirs."""
+ENGINE_FAILED = (125, 126, 127)
+"""Exit codes of podman and docker when the fault is theirs, or the shell cannot be started in the image."""
 
 logger = logging.getLogger("crystallize")
 
@@ -56,17 +55,13 @@ class ExecutionWork:
     listener : told every line of every log.
     """
 
-    def __init__(
-        self, store: Store, runtime: Runtime, control: Control, project: str, listener: Listener | None = None
-    ) -> None:
+    def __init__(self, store: Store, runtime: Runtime, project: str, listener: Listener | None = None) -> None:
         self.ledger = Ledger(store)
         self._store = store
         self._runtime = runtime
-        self._control = control
         self._project = project
         self._listener = listener
         self._aside: Path | None = None
-        self._shared: set[int] = set()
 
     def begin(self) -> None:
         """Makes the folder that sources are set aside in."""
@@ -86,7 +81,7 @@ class ExecutionWork:
         """Runs the command, again where it failed and may be tried again."""
         outcome = await self._attempt(task, workspace)
         for _ in range(1, task.recipe.attempts):
-            if outcome.error is None or self._control.stopped:
+            if outcome.error is None or task.control.stopped:
                 break
             logger.warning("%s; tried again", in_words(outcome.error))
             workspace.restart()
@@ -94,8 +89,8 @@ class ExecutionWork:
         return outcome
 
     async def _attempt(self, task: Task, workspace: Workspace) -> Outcome:
-        if self._control.stopped:
-            raise ExecutionError(task.label, f"was not started: {self._control.reason}")
+        if task.control.stopped:
+            raise ExecutionError(task.label, f"was not started: {task.control.reason}")
         recipe = task.recipe
         script = script_of(recipe.command, recipe.parameters, task.values, recipe.source_path)
         row = self.ledger.begin(
@@ -178,7 +173,7 @@ class ExecutionWork:
     async def _follow(self, task: Task, launch: Launch, live: Path, log: Log) -> tuple[Ended, bool]:
         """Runs the command to its end; also whether its stop condition was met."""
         condition, met = task.recipe.stop_condition, False
-        with self._control.watched() as stop:
+        with task.control.watched() as stop:
 
             def on_line(stream: str, text: str) -> None:
                 nonlocal met
@@ -213,7 +208,7 @@ class ExecutionWork:
         if condition_met and ended.why == "stop":
             return "complete", f"stop condition met: {task.recipe.stop_condition}"
         if ended.why == "stop":
-            return "stopped", f"stopped: {self._control.reason}"
+            return "stopped", f"stopped: {task.control.reason}"
         if ended.why == "time":
             return "error", f"it took longer than its time limit of {limits.time_s:g} s"
         if ended.why == "quiet":
@@ -221,7 +216,7 @@ class ExecutionWork:
         if ended.code == 0:
             return "complete", "exit code 0"
         said = f": {log.last_words[-1]}" if log.last_words else ""
-        if ended.code == ENGINE_FAILED and self._runtime.name != "local":
+        if ended.code in ENGINE_FAILED and self._runtime.name != "local" and said.startswith(": Error"):
             return "crashed", f"{self._runtime.name} could not run it{said}"
         return "error", f"exit code {ended.code}{said}"
 
@@ -285,16 +280,13 @@ def _place(task: Task, row: ExecutionRow) -> str:
 
 
 def _lay_inputs(files: Sequence[File], folder: Path, workspace: Workspace) -> None:
-    stored: dict[str, list[tuple[int, Path]]] = {}
     for file in files:
         target = folder / file.input / file.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(file.origin, StoredFile):
-            stored.setdefault(file.origin.port, []).append((file.origin.index, target))
+        if isinstance(file.origin, Output):
+            workspace.store.lay(file.origin, target)
         else:
-            place_file(file.origin.path, target, link=True)
-    for port, targets in stored.items():
-        workspace.place(port, [target for _, target in sorted(targets, key=lambda entry: entry[0])])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            place_file(file.origin.path, target, link=False)
 
 
 def _changed(files: Sequence[File]) -> list[str]:

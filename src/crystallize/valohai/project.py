@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from crystallize.errors import MissingFileError
-from crystallize.valohai.document import FILE_NAME
+from crystallize.valohai.document import FILE_NAME, Document, document_of
+from crystallize.valohai.tree import commit_of, text_of
 
 
 def find_file(path: Path | None = None) -> Path:
@@ -24,3 +25,9 @@ def find_file(path: Path | None = None) -> Path:
             return folder / FILE_NAME
     fact = f"neither this folder nor one above it holds a {FILE_NAME}"
     raise MissingFileError(fact, path=here, remedy="write one, or name another folder's")
+
+
+def document_of_commit(path: Path, commit: str) -> Document:
+    """The document that a commit has at `path`. Raises DefinitionError when git knows no such commit or file."""
+    identifier = commit_of(path.parent, commit)
+    return document_of(text_of(path.parent, identifier, path.name), path)

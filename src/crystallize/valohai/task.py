@@ -9,6 +9,8 @@ from typing import Any
 
 from crystallize.fingerprint.digest import Digest
 from crystallize.fingerprint.files import StatKey
+from crystallize.store.record import Output
+from crystallize.valohai.control import Control
 from crystallize.valohai.process import Limits
 from crystallize.valohai.source import Source
 from crystallize.valohai.values import Value
@@ -51,15 +53,6 @@ class LocalFile:
     """How it looked when it was hashed."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """What an upstream job wrote, by its place among the artifacts that a port gathers."""
-
-    port: str
-    index: int
-    digest: Digest
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
     """One file of one input."""
@@ -69,7 +62,8 @@ class File:
     """Relative to the folder of its input."""
     uri: str
     size_bytes: int
-    origin: LocalFile | StoredFile
+    origin: LocalFile | Output
+    """A file of the user's, or one that lies in the store of the run."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Custom properties of the output that it was."""
     datum: str | None = None
@@ -89,3 +83,5 @@ class Task:
     node: str | None = None
     child: int | None = None
     """Number among the children of a task, from 1."""
+    control: Control
+    """Says when it must not go on."""

@@ -86,6 +86,11 @@ def commit_of(root: Path, name: str) -> str:
     return _git(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", wanted=name).decode().strip()
 
 
+def text_of(root: Path, commit: str, name: str) -> str:
+    """The text of a file below `root` as a commit has it. Raises DefinitionError when it has none."""
+    return _git(root, "show", f"{commit}:./{name}").decode("utf-8-sig")
+
+
 def _listed_by_git(root: Path) -> list[str] | None:
     """What git tracks or would track below `root`; None where there is no repository, or no git."""
     if not any((folder / ".git").exists() for folder in (root, *root.parents)):

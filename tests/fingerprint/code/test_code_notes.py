@@ -81,16 +81,51 @@ def test_package_imported_by_a_literal_name_is_listed(project: Project) -> None:
     assert project.code(text).packages == {"numpy"}
 
 
+BASE = "class Base:\n    pass\n"
+ASKING = {
+    "steps": "import more\nfrom kinds import Base\ndef step(): return [kind.VALUE for kind in Base.__subclasses__()]",
+    "kinds": BASE,
+    "more": "from kinds import Base\nclass One(Base):\n    VALUE = 1",
+}
+
+
 @pytest.mark.parametrize(
     ("text", "note"),
     [
-        ("class Base: pass\ndef step(): return Base.__subclasses__()", "calls __subclasses__(...) in steps.step"),
-        ("def step(kind): return kind.__subclasses__()", "calls __subclasses__(...) in steps.step"),
-        ("import sys\ndef step(name): return sys.modules[name]", "reads sys.modules in steps.step"),
+        (
+            f"{BASE}def step(): return Base.__subclasses__()",
+            "calls __subclasses__() in steps.step: every class with a base in the loaded modules beside it counts, "
+            "others do not",
+        ),
+        (
+            "import sys\ndef step(name): return sys.modules[name]",
+            "reads sys.modules in steps.step: every loaded module beside it counts, others do not",
+        ),
     ],
 )
-def test_reflection_that_cannot_be_followed_is_told(project: Project, text: str, note: str) -> None:
-    assert project.code(text).notes == (f"{note}: what it reaches is not followed",)
+def test_reflection_that_reaches_what_lies_near_is_told(project: Project, text: str, note: str) -> None:
+    assert project.code(text).notes == (note,)
+
+
+def test_a_class_that_only_subclasses_reaches_counts(project: Project) -> None:
+    edited = ASKING["more"].replace("VALUE = 1", "VALUE = 2")
+    added = f"{ASKING['more']}\nclass Two(One):\n    pass"
+
+    assert not project.same(ASKING, {**ASKING, "more": edited})
+    assert not project.same(ASKING, {**ASKING, "more": added})
+
+
+def test_what_no_subclass_is_does_not_count_for_code_that_asks_for_them(project: Project) -> None:
+    assert project.same(ASKING, {**ASKING, "more": f"{ASKING['more']}\ndef other(): return 3"})
+
+
+@pytest.mark.parametrize("index", ["'more'", "name", "__name__.replace('steps', 'more')"])
+def test_a_module_that_only_sys_modules_reaches_counts(project: Project, index: str) -> None:
+    steps = f"import sys\nimport more\ndef step(name='more'): return sys.modules[{index}].value()"
+
+    assert not project.same(
+        {"steps": steps, "more": "def value(): return 1"}, {"steps": steps, "more": "def value(): return 2"}
+    )
 
 
 def test_globals_reach_the_whole_module(project: Project) -> None:

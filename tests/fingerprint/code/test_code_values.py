@@ -295,7 +295,7 @@ def test_code_that_knows_where_it_lies_counts_by_its_place(project: Project, tex
 
 
 def test_code_that_does_not_ask_where_it_lies_may_move(project: Project) -> None:
-    text = "import logging\nlogger = logging.getLogger(__name__)\ndef step(): return logger.name"
+    text = "import logging\ndef step(): return logging.getLogger(__name__).info('here')"
 
     assert project.same(
         {"steps": "from here import step", "here": text}, {"steps": "from there import step", "there": text}

@@ -8,12 +8,15 @@ import py_compile
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from crystallize.fingerprint.code.codebase import Codebase
+from crystallize.fingerprint.code.modules import Module, Modules
 from crystallize.fingerprint.code.staleness import is_edited, process_start
 from crystallize.fingerprint.left import LeftStates
+from crystallize.fingerprint.reads import observe
 
 
 @pytest.fixture
@@ -81,3 +84,27 @@ def test_a_decorator_edited_since_import_serves_no_other_process(
     assert fresh.notes == ()
     assert any("edited since it was imported" in note for note in edited.notes)
     assert len({fresh.digest, edited.digest, elsewhere.digest}) == 3
+
+
+def test_a_module_whose_loading_was_seen_is_edited_once_its_file_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, process_began_long_ago: None
+) -> None:
+    path = tmp_path / "seen_lib.py"
+    path.write_text("def step(x):\n    return x\n\nRATE = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    observe.install()
+    module = importlib.import_module("seen_lib")
+    fresh = is_module_edited(module)
+
+    path.write_text(path.read_text().replace("RATE = 1", "RATE = 2"))
+    edited = is_module_edited(module)
+    anew = is_module_edited(importlib.reload(module))
+
+    assert (fresh, edited, anew) == (False, True, False)
+
+
+def is_module_edited(loaded: ModuleType) -> bool:
+    module = Modules().holding(vars(loaded))
+    assert isinstance(module, Module)
+    return module.is_edited

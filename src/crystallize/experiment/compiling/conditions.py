@@ -5,7 +5,7 @@ Design 5.5.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
 from crystallize.errors import DefinitionError, UnknownNameError
@@ -21,13 +21,17 @@ def choose_conditions(ordered: Sequence[Node], nodes: Nodes, asked: Asked) -> No
     without any treatment to compare.
     """
     chosen = None if asked.treatments is None else [_name_of(treatment) for treatment in asked.treatments]
+    switched_off = asked.switched_off if chosen is None else {}
     given = {t.name: t for t in asked.treatments or () if isinstance(t, Treatment)}
     defined: dict[str, None] = {}
     for node in ordered:
         node.treatments = {**given, **{t.name: t for t in node.experiment.treatments}}
-        inherited = [name for upstream in upstream_of(node, nodes) for name in upstream.conditions]
-        node.defined = tuple(dict.fromkeys([BASELINE_CONDITION, *node.treatments, *inherited]))
-        node.conditions = node.defined
+        upstreams = upstream_of(node, nodes)
+        node.defined = _joined(node, (name for upstream in upstreams for name in upstream.defined))
+        off = switched_off.get(node.experiment.label, frozenset())
+        inherited = (name for upstream in upstreams for name in upstream.conditions)
+        node.conditions = tuple(n for n in _joined(node, inherited) if n not in off or n == BASELINE_CONDITION)
+        node.switched = tuple(_tell_switched(node, upstreams)) if switched_off else ()
         defined |= dict.fromkeys(node.defined)
     if chosen is not None:
         for name in chosen:
@@ -41,10 +45,26 @@ def choose_conditions(ordered: Sequence[Node], nodes: Nodes, asked: Asked) -> No
             _check_comparable(node, chosen)
 
 
+def _joined(node: Node, inherited: Iterable[str]) -> tuple[str, ...]:
+    """The baseline, the node's own treatments, and what it inherits, each once."""
+    return tuple(dict.fromkeys([BASELINE_CONDITION, *node.treatments, *inherited]))
+
+
+def _tell_switched(node: Node, upstreams: Sequence[Node]) -> Iterator[str]:
+    """What is left out of a node, and where it reads a baseline because an upstream node leaves something out."""
+    off = [name for name in node.defined if name not in node.conditions]
+    if off:
+        yield f"switched off: {', '.join(off)}"
+    for upstream in upstreams:
+        for name in node.conditions:
+            if name in upstream.defined and name not in upstream.conditions:
+                label = upstream.experiment.label
+                yield f"{name} is switched off in '{label}', so it reads the baseline of '{label}'"
+
+
 def _check_comparable(node: Node, chosen: Sequence[str] | None) -> None:
-    """A selection may leave out what the hypotheses of a node compare, as long as it leaves anything to compare."""
-    compared = [node.defined] if chosen is None else [node.defined, chosen]
-    if node.runs and any(set(names) <= {BASELINE_CONDITION} for names in compared):
+    """A selection may leave out what the hypotheses of a node compare; to have nothing to compare is a mistake."""
+    if node.runs and (chosen == [] or set(node.defined) == {BASELINE_CONDITION}):
         raise DefinitionError(
             f"experiment '{node.experiment.label}' has hypotheses but no treatments to compare with the baseline",
             path=node.experiment.path,

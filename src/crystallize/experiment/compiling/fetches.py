@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from crystallize.engine.executors import SERIAL
 from crystallize.experiment.compiling.node import Node, Nodes
 from crystallize.experiment.compiling.ports import PortMaker
 from crystallize.experiment.fetch import FetchWork, fetch_label
-from crystallize.experiment.objects.links import WHOLE
+from crystallize.experiment.objects.links import name_of
 from crystallize.experiment.objects.treatment import Treatment
 from crystallize.experiment.parts import PartMaker, Surroundings
 from crystallize.experiment.trial import Trial
@@ -38,7 +39,7 @@ def add_fetches(
     tables = _tables(node, treatments, session, around)
     work = FetchWork(
         node.experiment,
-        node.volatile,
+        {name: node.volatile[port] for port, name in _names(node).items()},
         node.fetch_links,
         treatments,
         reads=node.work.reads,
@@ -54,7 +55,8 @@ def add_fetches(
             work=work,
             root=trial_group.root,
             fetches_for=node.group,
-            executor=trial_group.executor,
+            # What is fetched is compared with what was fetched last, in the database.
+            executor=SERIAL if node.is_far else trial_group.executor,
             workers=trial_group.workers,
         )
     )
@@ -77,7 +79,17 @@ def add_fetches(
 
 def fetched_ports(node: Node, condition: str, replicate: int) -> tuple[Input, ...]:
     """What one trial reads of its fetch."""
-    return tuple(Input(port, (Source(node.fetch(condition, replicate), port),)) for port in node.volatile)
+    job = node.fetch(condition, replicate) if node.volatile else 0
+    return tuple(Input(port, (Source(job, name),)) for port, name in _names(node).items())
+
+
+def _names(node: Node) -> dict[str, str]:
+    """Port → the name under which its source leaves what it fetched: the source's own, so that experiments share it."""
+    names: dict[str, str] = {}
+    for port, source in node.volatile.items():
+        count = sum(name_of(other) == name_of(source) for other in list(node.volatile.values())[: len(names)])
+        names[port] = f"{name_of(source)}.{count + 1}" if count else name_of(source)
+    return names
 
 
 def _look_at_context(node: Node) -> bool:
@@ -90,8 +102,8 @@ def _tables(
     """One table per condition; the same for all where no source can tell them apart."""
     store = session.store(node.root)
     maker = PartMaker(around, store, store.secret_key)
-    for port, source in node.volatile.items():
-        maker.add_fetch(source, "" if port == WHOLE else f".{port}")
+    for source in node.volatile.values():
+        maker.add_fetch(source)
     maker.add_links(node.fetch_links)
     maker.add_plugins(node.experiment.plugins)
     if not _look_at_context(node):

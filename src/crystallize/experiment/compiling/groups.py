@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from crystallize.experiment.compiling.node import Asked, Node
-from crystallize.experiment.compiling.placing import SHARED, placed
+from crystallize.experiment.compiling.placing import REMOTE, SHARED, on_ray, placed
 from crystallize.experiment.objects.limits import needs_of
 from crystallize.experiment.results.view import ExperimentView
 from crystallize.experiment.results.view_files import newest_version, view_folder
@@ -37,11 +37,14 @@ def add_group(plan: Plan, node: Node, rows: Mapping[Path, ViewRows], session: Se
         conditions=node.defined,
         replicates=max(node.replicates, experiment.defined_replicates or 1),
     )
-    needs = needs_of(experiment.limits, [(type(step).__name__, step.limits) for step in experiment.pipeline.steps])
+    steps = [(type(step).__name__, step.limits) for step in experiment.pipeline.steps]
+    needs = needs_of(experiment.limits, steps)
     kind, workers = placed(experiment, len(node.conditions) * node.replicates, needs, asked, session.settings)
     node.work = TrialWork(experiment, node.trial_links, node.treatments, node.view.path, node.volatile)
-    node.work.concurrent = workers > 1 and kind in SHARED
     node.work.elsewhere = kind not in ("serial", *SHARED)
+    node.is_far = kind in REMOTE
+    if node.is_far:
+        needs = needs_of(experiment.limits, steps, on_ray(experiment).limits)
     plan.groups.append(
         Group(
             name=experiment.label,
@@ -51,6 +54,7 @@ def add_group(plan: Plan, node: Node, rows: Mapping[Path, ViewRows], session: Se
             executor=kind,
             workers=workers,
             needs=needs,
+            address=asked.address or on_ray(experiment).address,
         )
     )
 

@@ -5,7 +5,7 @@ Plain data that compiling fills in, and that views and results read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,8 @@ class Asked:
     """For every node; None: as each defines."""
     default_strategy: str
     """For nodes that define none."""
+    rerun: Collection[str] = ()
+    """Experiments that run again whatever the strategy is."""
     treatments: Sequence[Treatment | str] | None = None
     """None: all that are defined. Names: baseline and these. Objects: given to every node, own ones winning."""
     hypotheses: Sequence[Hypothesis] | None = None
@@ -38,12 +40,16 @@ class Asked:
     """Base seed for every node; None: as defined."""
     executor: str | None = None
     """For every node; None: as defined."""
+    address: str | None = None
+    """Of the Ray cluster, for every node that runs on Ray; None: as defined."""
     jobs: int | None = None
     """How many jobs may run at a time; None: as defined."""
     restore: bool = False
     """Missing markers are losses, not wishes: they are put back."""
     pin: Mapping[str, int] = field(default_factory=dict)
     """Experiment → the run whose trials it takes as they are."""
+    switched_off: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Experiment → treatments that it leaves out where `treatments` does not choose."""
 
     def hypotheses_of(self, experiment: Blueprint) -> Sequence[Hypothesis]:
         """What is verified when the experiment has run."""
@@ -51,6 +57,8 @@ class Asked:
 
     def strategy_of(self, experiment: Blueprint) -> str:
         """``resume`` or ``rerun``."""
+        if experiment.label in self.rerun:
+            return "rerun"
         return self.strategy or experiment.defined_strategy or self.default_strategy
 
 
@@ -68,9 +76,13 @@ class Node:
     """Baseline, own treatments and those of its ancestors."""
     conditions: tuple[str, ...] = ()
     """Those of them that this run is about."""
+    switched: tuple[str, ...] = ()
+    """What to tell of treatments that are switched off, a sentence each."""
     treatments: dict[str, Treatment] = field(default_factory=dict)
     """Condition → what this experiment itself applies in it."""
     replicates: int = 1
+    is_far: bool = False
+    """Whether its trials run on machines that share nothing with this one but the store's folder."""
     paired: bool = False
     """Whether each replicate reads one of its own of another experiment."""
     root: Path = Path()

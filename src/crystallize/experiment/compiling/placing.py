@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from crystallize.engine.cluster import check_installed
 from crystallize.engine.machine import devices, processors
 from crystallize.errors import DefinitionError, nearest
 from crystallize.experiment.blueprint import Blueprint
 from crystallize.experiment.compiling.node import Asked
+from crystallize.experiment.objects.execution import RayExecution
 from crystallize.plan.needs import Needs
 from crystallize.settings import Settings
 
@@ -13,7 +15,7 @@ SHARED = ("async", "thread")
 """Executors under which trials run side by side in the driver's process."""
 OWN = "process"
 REMOTE = ("ray",)
-EXECUTORS = ("serial", *SHARED, OWN)
+EXECUTORS = ("serial", *SHARED, OWN, *REMOTE)
 
 
 def placed(experiment: Blueprint, trials: int, needs: Needs, asked: Asked, settings: Settings) -> tuple[str, int]:
@@ -23,7 +25,8 @@ def placed(experiment: Blueprint, trials: int, needs: Needs, asked: Asked, setti
     """
     kind, workers = experiment.executor(trials)
     if asked.executor is not None:
-        kind, workers = asked.executor, trials if asked.executor == "async" else processors()
+        everything = asked.executor == "async" or asked.executor in REMOTE
+        kind, workers = asked.executor, trials if everything else processors()
     if asked.jobs is not None:
         # What runs one after the other in the driver can only run at once elsewhere, if nothing is to change.
         kind, workers = OWN if kind == "serial" and asked.jobs > 1 else kind, asked.jobs
@@ -34,10 +37,25 @@ def placed(experiment: Blueprint, trials: int, needs: Needs, asked: Asked, setti
     return kind, 1 if kind == "serial" else max(1, min(workers, trials))
 
 
-def checked_executor(name: str | None) -> str | None:
-    """`name` itself: ``serial``, ``async``, ``thread`` or ``process``. Raises DefinitionError for any other."""
+def on_ray(experiment: Blueprint) -> RayExecution:
+    """How the experiment says that it runs on Ray; what holds otherwise where it does not say so."""
+    return experiment.get_plugin(RayExecution) or RayExecution()
+
+
+def checked_executor(name: str | None, address: str | None = None) -> str | None:
+    """`name` itself: ``serial``, ``async``, ``thread``, ``process`` or ``ray``, which an `address` means as well.
+
+    Raises DefinitionError for any other, for an address of anything but Ray, and for Ray where that is not installed.
+    """
     if name is not None and name not in EXECUTORS:
         raise DefinitionError(f"there is no executor {name!r}", key="executor", remedy=nearest(name, EXECUTORS))
+    if address is not None and name not in (None, *REMOTE):
+        raise DefinitionError(
+            f"executor {name!r} has no address", key="address", remedy="leave it out, or run on 'ray'"
+        )
+    if address is not None or name in REMOTE:
+        check_installed()
+        return REMOTE[0]
     return name
 
 

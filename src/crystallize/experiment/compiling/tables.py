@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crystallize.experiment.blueprint import Blueprint
 from crystallize.experiment.compiling.node import Node
+from crystallize.experiment.luggage import Luggage
 from crystallize.experiment.memo.keys import StepKeys
 from crystallize.experiment.objects.inputs import ExperimentInput
 from crystallize.experiment.parts import PartMaker, Surroundings
@@ -31,7 +32,9 @@ def tables_of(node: Node, session: Session, around: Surroundings) -> dict[str, P
         own.add_treatment(condition, node.treatments.get(condition))
         tables[condition] = own.table()
         texts[condition] = own.texts
-    if node.work is not None and any(step.cacheable for step in experiment.pipeline.steps):
+    if node.work is not None and node.is_far:
+        node.work.luggage = Luggage(around.codebase, around.environ, maker.homes, maker.reached, tables.values())
+    if node.work is not None and not node.is_far and any(step.cacheable for step in experiment.pipeline.steps):
         node.work.memo_keys = StepKeys(experiment, around, store, tables.values())
     if node.work is not None and session.settings.observe:
         node.work.reads = Reads(

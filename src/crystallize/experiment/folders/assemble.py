@@ -18,7 +18,13 @@ from crystallize.experiment.folders.entries import Overrides, Reference
 from crystallize.experiment.folders.folder import load_all, load_many
 from crystallize.experiment.folders.references import Catalog
 from crystallize.experiment.objects.datasource import DataSource
-from crystallize.experiment.objects.execution import AsyncExecution, Execution, ParallelExecution, SerialExecution
+from crystallize.experiment.objects.execution import (
+    AsyncExecution,
+    Execution,
+    ParallelExecution,
+    RayExecution,
+    SerialExecution,
+)
 from crystallize.experiment.objects.inputs import ExperimentInput
 from crystallize.experiment.objects.pipeline import Pipeline
 from crystallize.experiment.objects.plugins import ArtifactPlugin, BasePlugin, SeedPlugin
@@ -184,4 +190,6 @@ def _execution(definition: Definition) -> Execution | None:
         return SerialExecution()
     if definition.executor == "async":
         return AsyncExecution()
+    if definition.executor == "ray":
+        return RayExecution(definition.address or RayExecution.address, max_workers=definition.max_workers)
     return ParallelExecution(max_workers=definition.max_workers, executor_type=definition.executor or "thread")

@@ -40,6 +40,7 @@ KEYS = (
     "reads",
     "ignore",
     "executor",
+    "address",
     "max_workers",
     "timeout",
     "retries",
@@ -52,7 +53,7 @@ KEYS = (
     "cli",
 )
 STRATEGIES = ("resume", "rerun")
-EXECUTORS = ("serial", "thread", "process", "async")
+EXECUTORS = ("serial", "thread", "process", "async", "ray")
 
 _OUTPUT_KEYS = ("file_name", "loader", "writer")
 _HYPOTHESIS_KEYS = ("verifier", "metrics", "name")
@@ -103,6 +104,7 @@ def parse_config(document: Document) -> ExperimentConfig:
         reads=top.texts("reads"),
         ignore=top.texts("ignore"),
         executor=top.choice("executor", EXECUTORS),
+        address=_address(top),
         max_workers=top.integer("max_workers", least=1),
         limits=_limits(top),
         cli=_cli(top),
@@ -116,6 +118,13 @@ def _name(top: Section) -> str:
     declared = top.value.get("name")
     name = path.parent.name if declared is None else declared
     return check_name("experiment", name, path=path, line=top.line("name"), key="name")
+
+
+def _address(top: Section) -> str | None:
+    address = top.text("address")
+    if address is not None and top.value.get("executor") != "ray":
+        top.fail("only a Ray cluster has an address", "address", remedy="write 'executor: ray' as well, or leave it out")
+    return address
 
 
 def _limits(top: Section) -> Limits:

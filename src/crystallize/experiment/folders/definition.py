@@ -59,6 +59,7 @@ class Definition:
     reads: tuple[str, ...]
     ignore: tuple[str, ...]
     executor: str | None
+    address: str | None
     max_workers: int | None
     limits: Limits
     cli: CliBlock
@@ -107,6 +108,7 @@ def define(config: ExperimentConfig, root: Path) -> Definition:
         reads=config.reads,
         ignore=config.ignore,
         executor=config.executor,
+        address=config.address,
         max_workers=config.max_workers,
         limits=config.limits,
         cli=config.cli,

@@ -121,6 +121,8 @@ class ExperimentConfig:
     reads: tuple[str, ...]
     ignore: tuple[str, ...]
     executor: str | None
+    address: str | None
+    """Of a Ray cluster."""
     max_workers: int | None
     limits: Limits
     cli: CliBlock

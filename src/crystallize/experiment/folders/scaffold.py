@@ -35,6 +35,14 @@ class Input(NamedTuple):
     output: str
 
 
+class Draft(NamedTuple):
+    """An experiment that could be written as it is."""
+
+    folder: Path
+    texts: dict[str, str]
+    """File → what it would hold."""
+
+
 def create_experiment(
     name: str,
     root: Path,
@@ -43,19 +51,32 @@ def create_experiment(
     inputs: Sequence[str] = (),
     files: Collection[str] = (),
 ) -> Path:
-    """The new folder ``experiments/<name>`` below the project root.
+    """The new folder ``experiments/<name>`` below the project root; parameters and errors are those of `draft`."""
+    drafted = draft(name, Catalog(root), example=example, inputs=inputs, files=files)
+    _write(drafted.folder, drafted.texts)
+    return drafted.folder
+
+
+def draft(
+    name: str,
+    catalog: Catalog,
+    *,
+    example: bool = False,
+    inputs: Sequence[str] = (),
+    files: Collection[str] = (),
+) -> Draft:
+    """What a new experiment of the project in `catalog` would be. Writes nothing.
 
     Parameters
     ----------
     example : show treatments, an output and a hypothesis as well.
     inputs : what to read of other experiments: ``producer#summary``, or ``producer#summary[*]`` for all replicates.
-    files : further modules to begin, of `outputs.py` and `verifiers.py`.
+    files : further modules to begin, of `datasources.py`, `outputs.py` and `verifiers.py`.
 
     Raises DefinitionError for a bad name, input or file, NameTakenError (a FileExistsError) for a taken name.
     """
-    catalog = Catalog(root)
     check_name("experiment", name, key=KEY)
-    folder = root / "experiments" / name
+    folder = catalog.root / "experiments" / name
     _check_free(name, folder, catalog)
     read = [_input(text, catalog) for text in inputs]
     _check_aliases(read)
@@ -67,8 +88,7 @@ def create_experiment(
     texts = {file: EMPTY_FILES[file] for file in files}
     texts |= example_files(aliases) if example else first_files(step, aliases)
     texts[CONFIG_NAME] = _dumped(_config(name, step, read, example))
-    _write(folder, texts)
-    return folder
+    return Draft(folder, texts)
 
 
 def _check_free(name: str, folder: Path, catalog: Catalog) -> None:

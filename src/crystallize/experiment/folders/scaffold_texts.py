@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 EMPTY_FILES = {
+    "datasources.py": '"""What this experiment starts from."""\n',
     "outputs.py": '"""Loaders and writers of this experiment\'s outputs."""\n',
     "verifiers.py": '"""Verifiers of this experiment\'s hypotheses."""\n',
 }

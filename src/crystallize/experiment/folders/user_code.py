@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 
 from crystallize.errors import DefinitionError
-from crystallize.fingerprint.origin import OWN_FOLDER
+from crystallize.fingerprint.origin import OWN_FOLDER, is_installed_file
 
 _OURS = f"{OWN_FOLDER}{os.sep}"
 
@@ -89,3 +89,18 @@ def _trim(told: traceback.TracebackException) -> None:
 
 def _is_ours(filename: str) -> bool:
     return filename.startswith((_OURS, "<frozen importlib"))
+
+
+def place_of(error: BaseException) -> tuple[str, int] | None:
+    """File and line of the innermost code of the user's that `error` passed through; None where there is none."""
+    cause = getattr(error, "original_exception", None)
+    if isinstance(cause, BaseException):
+        return place_of(cause)
+    if isinstance(error, DefinitionError) and error.path is not None:
+        return str(error.path), error.line or 1
+    frames = [
+        (frame.filename, frame.lineno or 1)
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not (_is_ours(frame.filename) or is_installed_file(frame.filename) or frame.filename.startswith("<"))
+    ]
+    return frames[-1] if frames else None

@@ -61,10 +61,29 @@ def make_room(folder: Path, root: Path) -> str:
     for part in folder.relative_to(base).parts:
         _ensure_package(name, place)
         name, place = f"{name}.{_escaped(part)}", place / part
+    _withdraw_older(name)
+    return name
+
+
+def take_room(name: str, folder: Path) -> None:
+    """The room that another process has made under `name` for `folder` is made here as well."""
+    _withdraw_older(name)
+    while "." in name:
+        name, folder = name.rpartition(".")[0], folder.parent
+        _ensure_package(name, folder)
+
+
+def present_worlds() -> list[Any]:
+    """The worlds whose modules are found by their full names, each once."""
+    packages = [module for name, module in list(sys.modules.items()) if name.startswith(TOP_PACKAGE)]
+    worlds = [getattr(package, "__crystallize_world__", None) for package in packages]
+    return list({id(world): world for world in worlds if world is not None}.values())
+
+
+def _withdraw_older(name: str) -> None:
     older = getattr(sys.modules.get(name), "__crystallize_world__", None)
     if older is not None:
         older.withdraw()
-    return name
 
 
 def _top_package(base: Path) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import builtins
 import importlib.util
 import linecache
+import os
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,10 +22,11 @@ from importlib.machinery import ModuleSpec, PathFinder
 from io import StringIO
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import Any
 
 from crystallize.errors import MissingFileError, nearest
 from crystallize.experiment.folders.user_code import UserCodeError, told_with_place
-from crystallize.experiment.folders.world_packages import WorldLoader, install_finder, make_room
+from crystallize.experiment.folders.world_packages import WorldLoader, install_finder, make_room, take_room
 from crystallize.fingerprint.reads import observe
 
 _NEVER_SIBLINGS = frozenset({"crystallize", *sys.builtin_module_names})
@@ -39,24 +41,31 @@ class World:
     root : the project root. It and the working directory are importable while the modules load and run.
 
     A new world of the same folder takes the older one's place in `sys.modules` and reads every file anew.
-    Another process makes the same world from `folder` and `root`.
+    A pickled world holds the texts that it has read: elsewhere it has the same modules under the same names, whatever
+    lies there.
     """
 
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder = folder.resolve()
         self.root = root.resolve()
+        self._token = os.urandom(8)
+        """Tells this world, here and wherever it is carried, from others of the same folder."""
         self._siblings, self._plain_folders = _importable(self.folder)
+        self._paths: dict[str, Path | None] = {}
+        self._texts: dict[str, str] = {}
+        self.package = make_room(self.folder, self.root)
+        self._begin()
+
+    def _begin(self) -> None:
         self._modules: dict[str, ModuleType] = {}
         """Dotted name below the package → module that ran to its end; the package itself is ``""``."""
         self._loading: dict[str, ModuleType] = {}
-        self._paths: dict[str, Path | None] = {}
         self._lock = threading.RLock()
         self._builtins = {**vars(builtins), "__import__": self._import}
         _make_importable(self.root, Path.cwd())
         install_finder()
         # What a module reads while it is imported counts for the trials that reach it.
         observe.install()
-        self.package = make_room(self.folder, self.root)
         try:
             self._run("")
         except BaseException as error:
@@ -89,9 +98,20 @@ class World:
             self._paths[name] = self._find_path(name)
         return self._paths[name]
 
+    def text_of(self, name: str) -> str:
+        """The text of the module `name`, read once; empty for folders without `__init__.py`.
+
+        SyntaxError that names the file when nobody can tell its encoding.
+        """
+        if name not in self._texts:
+            path = self.path_of(name)
+            with observe.unobserved():
+                self._texts[name] = _text(path) if path else ""
+        return self._texts[name]
+
     def provides(self, name: str) -> bool:
         """Whether `name` is a module, a package or a folder of modules of this world."""
-        if self.path_of(name) is not None or not name:
+        if self.path_of(name) is not None or not name or name in self._texts:
             return True
         return self._is_sibling(name.partition(".")[0]) and self._place(name).is_dir()
 
@@ -105,6 +125,10 @@ class World:
             name = module.__name__
             if sys.modules.get(name) is module:
                 del sys.modules[name]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {name: vars(self)[name] for name in _CARRIED}
+        return _arrive, (state,)
 
     def _place(self, name: str) -> Path:
         return self.folder.joinpath(*name.split(".")) if name else self.folder
@@ -205,8 +229,7 @@ class World:
             raise ModuleNotFoundError(f"No module named {name!r} in {self.folder}", name=name)
         path = self.path_of(name)
         place = str(path or self._place(name))
-        with observe.unobserved():
-            text = _text(path) if path else ""
+        text = self.text_of(name)
         code = compile(text, place, "exec", dont_inherit=True)
         loader = WorldLoader(self.full_name(name), place, text)
         spec = ModuleSpec(loader.name, loader, origin=place, is_package=path is None or path.stem == "__init__")
@@ -230,6 +253,24 @@ class World:
             close = nearest(error.name, self._siblings)
             remedy = close if close.startswith("did") else remedy
         return told_with_place(error, self.folder, path=self.path_of(name) or self.folder, remedy=remedy)
+
+
+_CARRIED = ("folder", "root", "package", "_token", "_siblings", "_plain_folders", "_paths", "_texts")
+"""What there is of a world that is not made of the rest."""
+
+
+def _arrive(state: dict[str, Any]) -> World:
+    """The world that was carried here; the one that is here already, when it is the same."""
+    here = getattr(sys.modules.get(state["package"]), "__crystallize_world__", None)
+    if isinstance(here, World) and here._token == state["_token"]:
+        here._paths.update(state["_paths"])
+        here._texts.update(state["_texts"])
+        return here
+    world = World.__new__(World)
+    vars(world).update(state)
+    take_room(world.package, world.folder)
+    world._begin()
+    return world
 
 
 def _importable(folder: Path) -> tuple[set[str], set[str]]:

@@ -35,11 +35,15 @@ class TrialMemo:
 
     Parameters
     ----------
+    label : of the trial.
     reads : what the trial is seen to read; None: nobody watches.
     concurrent : other trials may move the global generators meanwhile.
     """
 
-    def __init__(self, keys: StepKeys, workspace: Workspace, reads: TrialReads | None, *, concurrent: bool) -> None:
+    def __init__(
+        self, keys: StepKeys, workspace: Workspace, label: str, reads: TrialReads | None, *, concurrent: bool
+    ) -> None:
+        self.label = label
         self.keys = keys
         self.workspace = workspace
         self.memos = workspace.store.memos
@@ -191,6 +195,7 @@ class MemoCall:
             observations=observations,
             seconds=seconds,
             run=trial.workspace.run,
+            label=trial.label,
         )
         trial.memos.put(self._first, shape, key, memo, small)
 

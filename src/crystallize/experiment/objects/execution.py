@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from crystallize.errors import DefinitionError, nearest
+from crystallize.errors import DefinitionError, DefinitionTypeError, nearest
+from crystallize.experiment.objects.limits import Limits
 from crystallize.experiment.objects.plugins import BasePlugin
 
-Mode = Literal["serial", "thread", "process", "async"]
+Mode = Literal["serial", "thread", "process", "async", "ray"]
 
 VALID_EXECUTOR_TYPES = frozenset({"thread", "process"})
 
@@ -75,8 +76,7 @@ class ParallelExecution(Execution):
                 f"executor_type is {self.executor_type!r}",
                 remedy=nearest(str(self.executor_type), VALID_EXECUTOR_TYPES),
             )
-        if self.max_workers is not None and self.max_workers < 1:
-            raise DefinitionError(f"max_workers is {self.max_workers}", remedy="give it 1 or more")
+        _check_workers(self.max_workers)
 
     @property
     def mode(self) -> Mode:
@@ -88,3 +88,44 @@ class ParallelExecution(Execution):
         processors = os.cpu_count() or 8
         default = processors if self.mode == "thread" else max(1, processors - 1)
         return max(1, min(self.max_workers or default, trials))
+
+
+@dataclass
+class RayExecution(Execution):
+    """Trials on the machines of a Ray cluster; needs the extra ``ray``.
+
+    Parameters
+    ----------
+    address : ``auto`` (the cluster that this machine belongs to), ``local`` (this machine alone), or ``host:port``.
+    num_cpus, num_gpus : what a trial needs, where `resources` say nothing else; GPUs whole, or a share of one.
+    max_workers : at most so many at a time; else as many as the cluster has room for.
+
+    Raises DefinitionError (a ValueError) for numbers that cannot be, DefinitionTypeError (a TypeError) for what is none.
+    """
+
+    address: str = "auto"
+    num_cpus: float = 1
+    num_gpus: float = 0
+    max_workers: int | None = None
+    progress: bool = False
+    limits: Limits = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.address, str) or not self.address:
+            raise DefinitionTypeError(
+                f"{self.address!r} is no address", key="address", remedy="give 'auto' or host:port"
+            )
+        _check_workers(self.max_workers)
+        self.limits = Limits.of(resources={"cpus": self.num_cpus, "gpus": self.num_gpus})
+
+    @property
+    def mode(self) -> Mode:
+        return "ray"
+
+    def workers(self, trials: int) -> int:
+        return max(1, min(self.max_workers or trials, trials))
+
+
+def _check_workers(count: int | None) -> None:
+    if count is not None and count < 1:
+        raise DefinitionError(f"max_workers is {count}", remedy="give it 1 or more")

@@ -105,6 +105,10 @@ class ArtifactPath(DataSource):
             )
         return path
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The producer stays behind: it may hold anything, and a trial reads through its context.
+        return {**vars(self), "producer": None}
+
     def __repr__(self) -> str:
         return f"ArtifactPath({getattr(self.producer, 'name', None)!r}, {self.step!r}, {self.name!r})"
 

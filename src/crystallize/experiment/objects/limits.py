@@ -77,12 +77,13 @@ def _checked(retries: Any, resources: Any) -> Mapping[str, Any]:
     return given
 
 
-def needs_of(own: Limits, steps: Iterable[tuple[str, Limits]]) -> Needs:
+def needs_of(own: Limits, steps: Iterable[tuple[str, Limits]], otherwise: Limits = NO_LIMITS) -> Needs:
     """What one trial needs: an experiment's limits with those of its steps, which run one after the other.
 
     Parameters
     ----------
     steps : class name and limits of each.
+    otherwise : the processors and GPUs, where none of them says how many.
     """
     listed = list(steps)
     every = [own, *(limits for _, limits in listed)]
@@ -91,8 +92,8 @@ def needs_of(own: Limits, steps: Iterable[tuple[str, Limits]]) -> Needs:
         retries=own.retries,
         retries_of={name: limits.retries for name, limits in listed if limits.retries},
         part_timeouts=any(limits.timeout is not None for _, limits in listed),
-        cpus=max((limits.cpus for limits in every if limits.cpus is not None), default=1),
-        gpus=max((limits.gpus for limits in every if limits.gpus is not None), default=0),
+        cpus=max((limits.cpus for limits in every if limits.cpus is not None), default=otherwise.cpus or 1),
+        gpus=max((limits.gpus for limits in every if limits.gpus is not None), default=otherwise.gpus or 0),
         memory=max((limits.memory for limits in every if limits.memory is not None), default=None),
     )
 

@@ -45,7 +45,7 @@ class Conclusion:
         """Follows one event about a trial of the experiment."""
         if isinstance(event, events.JobStarted):
             self._began = True
-        if isinstance(event, events.JobStarted | events.JobFailed):  # one that failed may not even have been started
+        if isinstance(event, (events.JobStarted, events.JobFailed)):  # one that failed may not even have been started
             self._view.start(event.job.task.condition)
         self._collected.keep(event)
         if isinstance(event, events.JobDone):
@@ -161,7 +161,7 @@ class Conclusion:
             metrics.hypotheses.append(HypothesisResult(hypothesis.name, outcomes, ranking))
 
     def _notices(self) -> list[str]:
-        notices = list(self._node.experiment.notices)
+        notices = [*self._node.experiment.notices, *self._node.switched]
         notices += [f"{path} was changed or removed by hand and is restored" for path in self._view.restored]
         notices += self._unnoted()
         notices += self._pinned()
@@ -170,6 +170,7 @@ class Conclusion:
         notices += self._two_outcomes()
         notices += self._not_reusable()
         notices += self._not_kept()
+        notices += self._without_memos()
         notices += self._unwritten()
         notices += self._unread()
         notices += self._same_seeds()
@@ -240,6 +241,16 @@ class Conclusion:
         """Why steps that are cacheable were not kept in trials that ran, each reason once."""
         records = [end.record for end in self._collected.ends.values() if end.record is not None and not end.reused]
         return list(dict.fromkeys(note for record in records for note in record.facts.get("memo_notes", ())))
+
+    def _without_memos(self) -> list[str]:
+        """That steps are cacheable, and memos stay on one machine."""
+        ran = any(not end.reused for end in self._collected.ends.values())
+        kept = [type(step).__name__ for step in self._node.experiment.pipeline.steps if step.cacheable]
+        return (
+            [f"{', '.join(kept)}: cacheable, but on Ray there are no memos"]
+            if self._node.is_far and ran and kept
+            else []
+        )
 
     def _unwritten(self) -> Iterator[str]:
         """Declared outputs that trials did not write."""

@@ -10,10 +10,12 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
 from types import ModuleType
+from typing import Any, NamedTuple
 
 from crystallize.fingerprint.code.loaded import MISSING, named_from
 from crystallize.fingerprint.code.modules import Module
@@ -22,7 +24,7 @@ from crystallize.fingerprint.code.reach import Reach
 from crystallize.fingerprint.code.source import Source
 from crystallize.fingerprint.code.staleness import TOKEN
 from crystallize.fingerprint.digest import Digest, digest_of
-from crystallize.fingerprint.left import LeftStates
+from crystallize.fingerprint.left import LEFT, LeftStates
 from crystallize.fingerprint.manifest import Piece
 
 _SHOWN = 6
@@ -48,6 +50,16 @@ class Code:
     """The project modules in which something is reached, each with the text that it stands in."""
     texts: frozenset[str] = frozenset()
     """Short texts that reached code holds: names of files may be among them."""
+    names: frozenset[Name] = field(default=frozenset(), compare=False)
+    """The names of project modules that are reached."""
+
+
+class Told(NamedTuple):
+    """What stands under a name of a module, so that another process can compare what stands there."""
+
+    module: str
+    name: str
+    digest: Digest
 
 
 class Codebase:
@@ -60,6 +72,7 @@ class Codebase:
     """
 
     def __init__(self, root: Path, left: LeftStates) -> None:
+        self._root = root
         self._reach = Reach(root, left)
         self._known: dict[int, tuple[object, Code]] = {}
         self._texts: dict[int, frozenset[str]] = {}
@@ -96,6 +109,32 @@ class Codebase:
             return Digest(b"")
         return self.of(found).digest
 
+    def tell(self, names: Iterable[Name]) -> list[Told]:
+        """What stands under `names`, in their order; `names` are those of a `Code` of this codebase.
+
+        A module that only functions import may not be loaded yet: then its text is all there is to compare.
+        """
+        with self._lock:
+            return [
+                Told(place.module.name, place.name, self._reach.node(place).digest(with_prose=True))
+                for place in names
+                if not place.module.is_late
+            ]
+
+    def first_other(self, told: Iterable[Told]) -> Told | None:
+        """The first under whose name something else stands in this process, whose modules have the same texts."""
+        with self._lock:
+            for each in told:
+                importlib.import_module(each.module)
+                place = self._reach.name(each.module, each.name)
+                if place is None or self._reach.node(place).digest(with_prose=True) != each.digest:
+                    return each
+        return None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Where it arrives it reads what is loaded there."""
+        return _codebase_there, (self._root,)
+
     def _walk(self, root: Place) -> Code:
         nodes: dict[Place, Node] = {}
         waiting = [root]
@@ -117,6 +156,7 @@ class Codebase:
             ),
             homes=frozenset(home for place in nodes if (home := self._reach.home(place)) is not None),
             texts=frozenset().union(*(self._texts_of(node) for node in nodes.values())),
+            names=frozenset(place for place in nodes if isinstance(place, Name)),
         )
 
     def _texts_of(self, node: Node) -> frozenset[str]:
@@ -131,6 +171,10 @@ class Codebase:
         return found
 
 
+def _codebase_there(root: Path) -> Codebase:
+    return Codebase(root, LEFT)
+
+
 def _digest(nodes: dict[Place, Node]) -> Digest:
     """Of all nodes, numbered in the order they were met; an edge is its name and the number it leads to."""
     numbers = {place: number for number, place in enumerate(nodes)}
@@ -138,14 +182,14 @@ def _digest(nodes: dict[Place, Node]) -> Digest:
     pieces: list[bytes] = []
     for place, node in nodes.items():
         pieces.append(node.digest(with_prose=with_prose))
-        if _is_edited(place):
+        if is_edited(place):
             pieces.append(TOKEN)
         ways = [f"{edge.label}:{numbers[edge.place]}" for edge in node.edges]
         pieces.append("\n".join(ways).encode())
     return digest_of("code/1", *pieces)
 
 
-def _is_edited(place: Place) -> bool:
+def is_edited(place: Place) -> bool:
     """Whether the text of `place` may differ from what is loaded, so that no other process may rely on it."""
     return isinstance(place, (Name, Whole)) and place.module.is_edited
 
@@ -154,7 +198,7 @@ def _edited_notes(nodes: dict[Place, Node]) -> list[str]:
     return [
         f"{node.name}: its file was edited since it was imported; results serve this process alone until it restarts"
         for place, node in nodes.items()
-        if node.name and _is_edited(place)
+        if node.name and is_edited(place)
     ]
 
 

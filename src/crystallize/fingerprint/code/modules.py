@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from importlib.machinery import PathFinder
 from pathlib import Path, PurePath
 from types import CodeType, ModuleType
 from typing import Any, Literal, NamedTuple, Protocol
@@ -19,6 +18,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from crystallize.fingerprint.code.source import Source
 from crystallize.fingerprint.code.staleness import is_edited
 from crystallize.fingerprint.origin import PACKAGE_FOLDERS
+from crystallize.fingerprint.reads.looks import LOADED, look_at
 
 Namespace = Mapping[str, Any]
 
@@ -34,6 +34,9 @@ class World(Protocol):
 
     def path_of(self, name: str) -> Path | None:
         """The file of that module, loaded or not."""
+
+    def text_of(self, name: str) -> str:
+        """Its text, which is loaded when it is not yet. Raises SyntaxError when it is in no known encoding."""
 
 
 WORLD = "__crystallize_world__"
@@ -64,6 +67,7 @@ class Module:
         search: Sequence[str] | None = None,
         world: World | None = None,
         live: Namespace | None = None,
+        text: str | None = None,
     ) -> None:
         self.name = name
         self.path = path
@@ -78,6 +82,8 @@ class Module:
         self.search = search
         """Where its submodules lie; None when it is no package."""
         self.world = world
+        self._text = text
+        """What will be loaded; None: its file as it is then."""
 
     @property
     def display(self) -> str:
@@ -104,7 +110,7 @@ class Module:
     @cached_property
     def source(self) -> Source:
         """Its text as loaded, else as the file is now; empty when there is none."""
-        text = self.live.get(SOURCE)
+        text = self.live.get(SOURCE, self._text)
         return Source(text if isinstance(text, str) else _read(self.path))
 
     @cached_property
@@ -112,6 +118,8 @@ class Module:
         """Whether its file was edited after it was loaded, and nobody kept the text that was."""
         if self.path is None or not self.live or SOURCE in self.live:
             return False
+        if LOADED in self.live:
+            return bool(look_at(("file", str(self.path))) != self.live[LOADED])
         return is_edited(self.path, self.live.get("__cached__"))
 
     @property
@@ -154,6 +162,17 @@ class Modules:
             self._by_name[key] = found.as_late() if late and isinstance(found, Module) else found
         return self._by_name[key]
 
+    def near(self, module: Module) -> list[Module]:
+        """The loaded modules of its world, else of its top-level package or its folder; by name, itself among them."""
+        found = {id(module): module}
+        for loaded in list(sys.modules.values()):
+            namespace = getattr(loaded, "__dict__", None)
+            if isinstance(namespace, dict) and namespace.get(WORLD) is module.world:
+                other = self.holding(namespace)
+                if isinstance(other, Module) and (module.world is not None or _are_neighbours(module, other)):
+                    found.setdefault(id(other), other)
+        return sorted(found.values(), key=lambda each: each.name)
+
     def inside(self, package: Module, name: str) -> Module | Outside | None:
         """The submodule `name` of `package`, or None."""
         if package.search is None:
@@ -192,7 +211,8 @@ class Modules:
         if path is None:
             return None
         full = f"{world.package}.{inner}" if inner else world.package
-        return _unloaded(full, path, [str(path.parent)] if path.stem == "__init__" else None, world)
+        search = [str(path.parent)] if path.stem == "__init__" else None
+        return _unloaded(full, path, search, world, _text_in(world, inner))
 
     def _anywhere(self, name: str) -> Module | Outside:
         loaded = sys.modules.get(name)
@@ -215,7 +235,8 @@ class Modules:
         if kind is not None:
             return Outside(kind)
         places = spec.submodule_search_locations
-        return _unloaded(name, origin and Path(origin), None if places is None else list(places), None)
+        text = getattr(spec.loader, "text", None)  # of loaders of ours, who keep it
+        return _unloaded(name, origin and Path(origin), None if places is None else list(places), None, text)
 
 
 def _loaded(namespace: Namespace) -> Module | Outside:
@@ -238,21 +259,34 @@ def _loaded(namespace: Namespace) -> Module | Outside:
     )
 
 
-def _unloaded(name: str, path: Path | None, search: Sequence[str] | None, world: World | None) -> Module:
+def _unloaded(
+    name: str, path: Path | None, search: Sequence[str] | None, world: World | None, text: str | None
+) -> Module:
     package = name if search is not None else name.rpartition(".")[0]
-    return Module(name, path=path, package=package, search=search, world=world)
+    return Module(name, path=path, package=package, search=search, world=world, text=text)
+
+
+def _text_in(world: World, name: str) -> str:
+    try:
+        return world.text_of(name)
+    except (OSError, SyntaxError):
+        return ""
 
 
 def _spec(name: str, search: Sequence[str] | None) -> Any:
     """Where Python would find `name`; unlike `importlib.util.find_spec` it imports no parent."""
-    if search is not None:
-        return PathFinder.find_spec(name, search)
     for finder in sys.meta_path:
         find: Callable[..., Any] | None = getattr(finder, "find_spec", None)
-        spec = find(name, None, None) if find else None
+        spec = find(name, search, None) if find else None
         if spec is not None:
             return spec
     return None
+
+
+def _are_neighbours(one: Module, other: Module) -> bool:
+    if one.name.partition(".")[0] == other.name.partition(".")[0]:
+        return True
+    return one.path is not None and other.path is not None and one.path.parent == other.path.parent
 
 
 _Kind = Literal["installed", "stdlib", "crystallize"] | None

@@ -64,6 +64,11 @@ class Reach:
         """The place that stands for a definition."""
         return self._places.of(definition)
 
+    def name(self, module: str, name: str) -> Name | None:
+        """The place of a name of a project module; None when the module is none of the project's."""
+        found = self._modules.named(module)
+        return Name(found, name) if isinstance(found, Module) else None
+
     def node(self, place: Place) -> Node:
         """The node of a place, with the values it holds."""
         node = self._written(place)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from crystallize.fingerprint.code.bindings import Head, Statement
 from crystallize.fingerprint.code.modules import Module, Modules, Outside
-from crystallize.fingerprint.code.nodes import Held, Node, Whole
+from crystallize.fingerprint.code.nodes import Held, Name, Node, Whole
 from crystallize.fingerprint.code.resolve import Found, Resolver
 from crystallize.fingerprint.code.scopes import Reading, read
 from crystallize.fingerprint.code.syntax import dump
@@ -83,7 +83,7 @@ class Shaper:
                 replaced[id(use.chain[found.prefix - 1])] = _MODULE
         node.reads_prose |= reading.reads_prose
         if reading.asks_subclasses:
-            self._note(node, "__subclasses__")
+            self._lead_to_subclasses(node, module)
         node.written.append(dump(part, replaced, node.prose))
 
     def uses(self, node: Node, module: Module, uses: Iterable[Use], hidden: Collection[str] = ()) -> None:
@@ -103,7 +103,7 @@ class Shaper:
             elif path in _IMPORTERS and use.called:
                 self._import_by_name(node, module, use)
             elif path[:2] == ("sys", "modules"):
-                self._unfollowed(node, "reads sys.modules")
+                self._module_by_name(node, module, use)
             elif path[:2] in _PLACE_TELLERS:
                 _hold_place(node, module)
         if use.name in _PLACE and not found.places:
@@ -128,6 +128,27 @@ class Shaper:
             for place in self._resolver.object(target, use.literal, ()).places:
                 node.lead("*", place)
 
+    def _module_by_name(self, node: Node, module: Module, use: Use) -> None:
+        """``sys.modules[…]``: the module that is named, else every one that may be."""
+        if use.literal is not None:
+            self._import_by_name(node, module, use)
+            return
+        for other in self._modules.near(module):
+            node.lead("*", Whole(other))
+        _add_note(node, f"reads sys.modules in {node.name}: every loaded module beside it counts, others do not")
+
+    def _lead_to_subclasses(self, node: Node, module: Module) -> None:
+        """Which class is asked is not known, so every class with a base counts that lies near."""
+        for other in self._modules.near(module):
+            for name, binding in other.source.bindings.names.items():
+                if any(isinstance(each.node, ast.ClassDef) and each.node.bases for each in binding.statements):
+                    node.lead(name, Name(other, name))
+        _add_note(
+            node,
+            f"calls __subclasses__() in {node.name}: every class with a base in the loaded modules beside it counts, "
+            f"others do not",
+        )
+
     def _imports(self, module: Module, reading: Reading) -> Mapping[int, str]:
         """How imports inside a function are written: without the names of project modules."""
         replaced: dict[int, str] = {}
@@ -151,9 +172,12 @@ class Shaper:
         self._unfollowed(node, f"calls {called}(...)")
 
     def _unfollowed(self, node: Node, what: str) -> None:
-        note = f"{what} in {node.name}: what it reaches is not followed"
-        if note not in node.notes:
-            node.notes.append(note)
+        _add_note(node, f"{what} in {node.name}: what it reaches is not followed")
+
+
+def _add_note(node: Node, note: str) -> None:
+    if note not in node.notes:
+        node.notes.append(note)
 
 
 def _hold_place(node: Node, module: Module) -> None:

@@ -16,11 +16,17 @@ from typing import Any, Literal
 
 from crystallize.fingerprint.digest import Digest, digest_of
 
-Kind = Literal["file", "folder", "glob", "code"]
+Kind = Literal["file", "folder", "glob", "code", "cwd"]
 Key = tuple[Kind, str]
-"""What is read: an absolute path, an absolute pattern, or ``module:qualname``."""
+"""What is read: an absolute path, an absolute pattern, ``module:qualname``, or WORKING_FOLDER."""
 Look = tuple[int, ...] | Digest | None
 """Size, mtime_ns, ctime_ns, inode and device of a file; digest of the names in a folder or glob; None: not there."""
+
+WORKING_FOLDER: Key = ("cwd", ".")
+"""That a path was given relative to the working directory: in another one it is another file."""
+
+LOADED = "__crystallize_loaded__"
+"""In a module's namespace: how its file looked when its text was loaded."""
 
 NEVER_COUNTED = frozenset(
     {".crystallize", ".git", ".hg", ".svn", "__pycache__", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache"}

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from crystallize.errors import NotReusableError
 from crystallize.fingerprint.digest import Digest, digest_of
@@ -70,12 +70,20 @@ class Surveyor:
 
     def __init__(self, root: Path, memory: StatMemory, code: CodeDigests, *, left_out: Iterable[Path] = ()) -> None:
         self._root = str(root)
+        self._working_folder = os.getcwd()
         self._memory = memory
         self._code = code
         self._known: dict[str, tuple[Look, Digest]] = {}
         """Path → how a settled file looked, and its digest."""
-        self._left_out = tuple(f"{folder.rstrip('/')}/" for folder in (*_elsewhere(), *map(str, left_out)))
+        self._left_out_besides = tuple(left_out)
+        self._left_out = tuple(
+            f"{folder.rstrip('/')}/" for folder in (*_elsewhere(), *map(str, self._left_out_besides))
+        )
         self._left_out_below = tuple(folder for folder in self._left_out if folder.startswith(f"{root}/"))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Where it arrives it leaves out the folders of that system."""
+        return _surveyor_there, (self._root, self._memory, self._code, self._left_out_besides)
 
     def conclude(
         self,
@@ -105,7 +113,7 @@ class Surveyor:
             if not self._counts(key) or path in inputs or path.startswith(below):
                 continue
             name = self._name(key)
-            if ignore and kind != "code" and is_ignored(PurePosixPath(name), ignore):
+            if ignore and kind not in ("code", "cwd") and is_ignored(PurePosixPath(name), ignore):
                 continue
             if path in observer.mixed:
                 mixed.append(name)
@@ -136,6 +144,8 @@ class Surveyor:
         if kind == "code":
             module, _, qualname = name.partition(":")
             return self._code.named_digest(module, qualname)
+        if kind == "cwd":
+            return digest_of("cwd/1", os.fsencode(os.path.relpath(self._working_folder, self._root)))
         path = self._path(name)
         if kind == "glob":
             path = f"{glob.escape(self._root)}/{name}" if not PurePosixPath(name).is_absolute() else name
@@ -171,7 +181,8 @@ class Surveyor:
 
     def key(self, observation: Observation) -> Key:
         """What an observer saw when it came to `observation`."""
-        return observation.kind, observation.name if observation.kind == "code" else self._path(observation.name)
+        is_path = observation.kind not in ("code", "cwd")
+        return observation.kind, self._path(observation.name) if is_path else observation.name
 
     def names_counted(self, paths: Iterable[str], ignore: Sequence[str] = ()) -> list[str]:
         """The names of those files, by absolute path, that count when they are read."""
@@ -188,6 +199,8 @@ class Surveyor:
         kind, name = key
         if kind == "code":
             return not is_installed(name.partition(":")[0])
+        if kind == "cwd":
+            return True
         below = self._below(key)
         if below is not None:
             return is_counted(below) and not name.startswith(self._left_out_below)
@@ -195,7 +208,7 @@ class Surveyor:
 
     def _name(self, key: Key) -> str:
         kind, path = key
-        if kind == "code":
+        if kind in ("code", "cwd"):
             return path
         # A link outside may lead into the project.
         name = self._below(key) or self._below((kind, os.path.realpath(path)))
@@ -219,6 +232,10 @@ def _elsewhere() -> Iterator[str]:
     yield from (temporary, os.path.realpath(temporary))
 
 
+def _surveyor_there(root: str, memory: StatMemory, code: CodeDigests, left_out: Sequence[Path]) -> Surveyor:
+    return Surveyor(Path(root), memory, code, left_out=left_out)
+
+
 def told(changes: Sequence[str]) -> str:
     """The changes in one line, the first few in words."""
     more = len(changes) - _TOLD
@@ -230,6 +247,8 @@ def _change(observation: Observation, now: Digest) -> str:
     if kind == "code":
         module, _, qualname = name.partition(":")
         return f"code of {module.rpartition('.')[2]}.{qualname}, unpickled by the last run, changed since"
+    if kind == "cwd":
+        return "the working directory: the last run read relative paths from another one"
     if kind == "glob":
         return f"{name}: matches other files than in the last run"
     if not then:
@@ -258,6 +277,8 @@ def describe(observation: Observation) -> str:
     if kind == "code":
         module, _, qualname = name.partition(":")
         return f"{module.rpartition('.')[2]}.{qualname} (unpickled)"
+    if kind == "cwd":
+        return "relative paths, which begin at the working directory"
     if kind == "folder":
         name = f"{name}/ (its listing)"
     return name if digest else f"{name} (absent)"

@@ -17,7 +17,16 @@ from types import FrameType
 from typing import Any
 
 from crystallize.fingerprint.origin import is_installed_file
-from crystallize.fingerprint.reads.looks import Key, Look, full_pattern, is_plain, look_at, path_of
+from crystallize.fingerprint.reads.looks import (
+    LOADED,
+    WORKING_FOLDER,
+    Key,
+    Look,
+    full_pattern,
+    is_plain,
+    look_at,
+    path_of,
+)
 
 Seen = dict[Key, Look]
 """What was read → how it looked."""
@@ -216,8 +225,13 @@ class _Event:
         self.readers = readers
         self.frame = frame
 
-    def read(self, key: Key) -> None:
-        """Charges the readers, and the modules that are being imported: what these hold was read into them."""
+    def read(self, key: Key, given: Any = "/") -> None:
+        """Charges the readers, and the modules that are being imported: what these hold was read into them.
+
+        A path that was `given` relative to the working directory rests on that as well.
+        """
+        if given is None or (isinstance(given, str) and not given.startswith("/")):
+            self.read(WORKING_FOLDER)
         importing = list(_importing(self.frame))
         if not self.readers and not importing:
             return
@@ -231,12 +245,13 @@ class _Event:
 
 def _on_open(event: _Event, given: Any, mode: str | None, flags: int) -> None:
     if isinstance(given, str) and given.endswith(_CODE_SUFFIXES) and _is_loading(event.frame):
+        _note_load(event.frame, given)
         return
     path = path_of(given)
     if path is None or path.startswith(_SKIPPED) or is_installed_file(path) or not is_plain(path):
         return
     if flags & _WRITES != os.O_WRONLY and not flags & _ANEW:
-        event.read(("file", path))
+        event.read(("file", path), given)
     if flags & _WRITES:
         anew = bool(flags & _ANEW) or look_at(("file", path)) is None
         for observer in event.readers:
@@ -249,19 +264,20 @@ def _on_listing(event: _Event, given: Any) -> None:
     if path is None or is_installed_file(f"{path}/") or f"{path}/".startswith(_SKIPPED):
         return
     if not _is_loading(event.frame) and not _is_inside_glob(event.frame):
-        event.read(("folder", path))
+        event.read(("folder", path), given)
 
 
 def _on_glob(event: _Event, pattern: Any, recursive: bool, folder: Any, descriptor: int | None) -> None:
-    event.read(("glob", full_pattern(pattern, folder if descriptor is None else descriptor)))
+    start = folder if descriptor is None else descriptor
+    event.read(("glob", full_pattern(pattern, start)), pattern if start is None else start)
 
 
 def _on_path_glob(event: _Event, folder: Any, pattern: Any) -> None:
-    event.read(("glob", full_pattern(pattern, folder)))
+    event.read(("glob", full_pattern(pattern, folder)), os.fspath(folder))
 
 
 def _on_path_rglob(event: _Event, folder: Any, pattern: Any) -> None:
-    event.read(("glob", full_pattern(f"**/{pattern}", folder)))
+    event.read(("glob", full_pattern(f"**/{pattern}", folder)), os.fspath(folder))
 
 
 def _on_rename(event: _Event, source: Any, target: Any, *_: int) -> None:
@@ -279,7 +295,7 @@ def _on_database(event: _Event, given: Any) -> None:
         name = unquote(urlsplit(name).path)
     path = path_of(name) if name and not name.startswith(":") else None
     if path is not None:
-        event.read(("file", path))
+        event.read(("file", path), name)
         event.read(("file", f"{path}-wal"))
 
 
@@ -326,6 +342,16 @@ def _is_loading(frame: FrameType) -> bool:
     if file.startswith("<frozen importlib") or file.endswith("linecache.py"):
         return True
     return file.endswith("tokenize.py") and above is not None and above.f_code.co_filename.endswith("linecache.py")
+
+
+def _note_load(frame: FrameType | None, path: str) -> None:
+    """Leaves in a module how its file looks, whose text the import machinery is about to load into it."""
+    while frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
+        module = frame.f_locals.get("module")
+        if frame.f_code.co_name == "exec_module" and getattr(module, "__file__", None) == path:
+            vars(module)[LOADED] = look_at(("file", path))
+            return
+        frame = frame.f_back
 
 
 def _is_inside_glob(frame: FrameType) -> bool:

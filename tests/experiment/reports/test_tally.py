@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from crystallize.cli.tally import Tally, by_group
+from crystallize.experiment.reports.tally import Tally, by_group
 from crystallize.history.history import GroupRow, JobRow
 from crystallize.plan import events
 
-from .making import FIRST, plan_of, record_of
+from ...cli.making import FIRST, plan_of, record_of
 
 
 def test_each_end_of_a_job_is_counted_under_its_own_word() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from crystallize.cli.explanation import Explanation, explain_all, foreseen_row
 from crystallize.engine.foresee import Foreseen
 from crystallize.errors import DefinitionError, UnknownNameError, nearest
 from crystallize.experiment.compiling.node import Node
 from crystallize.experiment.objects.links import name_of
+from crystallize.experiment.reports.explanation import Explanation, explain_all, foreseen_row
 from crystallize.experiment.running import Running
 from crystallize.history.history import JobRow
 from crystallize.session import Session

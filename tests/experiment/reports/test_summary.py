@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from crystallize.cli.summary import print_artifacts, print_faults, print_metrics, print_results, told
 from crystallize.errors import BlockedError, DefinitionError, PipelineExecutionError
+from crystallize.experiment.reports.summary import print_artifacts, print_faults, print_metrics, print_results, told
 from crystallize.experiment.results.result import ExperimentMetrics, HypothesisResult, Result, TreatmentMetrics
 
 

@@ -6,14 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from crystallize.cli.candidates import Candidate, candidates
-from crystallize.errors import UnknownNameError, nearest
+from crystallize.errors import DefinitionError, UnknownNameError, nearest
 from crystallize.experiment.objects.constants import BASELINE_CONDITION
+from crystallize.experiment.reports.candidates import Candidate, candidates
 from crystallize.history.history import GroupRow, History, RunRow
 from crystallize.history.stats import Stats
+from crystallize.plan.standing import Standing
 from crystallize.session import Session
 from crystallize.settings import Settings
 from crystallize.store.store import Store
+
+LATEST = "latest"
+"""In place of the number of a run: the newest that is going on, else the newest."""
+UNFINISHED = ("running", "killed")
+"""States of runs that have not told the history what became of them."""
 
 
 class Archive:
@@ -27,7 +33,45 @@ class Archive:
 
     def runs(self, experiment: str | None, limit: int) -> list[tuple[RunRow, list[GroupRow]]]:
         """The last runs with their counts, newest first; those of one experiment, when given, with its counts."""
-        return [(run, self.groups(run.number, experiment)) for run in self.history.runs(experiment, limit)]
+        runs = self.history.runs(experiment, limit)
+        return [(run, self.groups(run.number, experiment) or self.so_far(run)) for run in runs]
+
+    def run(self, what: str, *, running: bool = False) -> RunRow:
+        """The run of a number, or the `LATEST`; only one that is going on where it must be `running`.
+
+        Raises UnknownNameError when there is none, DefinitionError when it is over.
+        """
+        if what == LATEST:
+            found = self.history.last_running()
+            if found is None and running:
+                raise UnknownNameError("no run is going on", path=self.root, remedy="see: crystallize history")
+            found = found or next(iter(self.history.runs(limit=1)), None)
+        else:
+            found = self.history.run(int(what)) if what.isdecimal() else None
+        if found is None:
+            last = self.history.runs(limit=1)
+            remedy = f"the last one is {last[0].number}" if last else "there were none yet"
+            raise UnknownNameError(f"there is no run {what}", path=self.root, remedy=remedy)
+        if running and found.state != "running":
+            raise DefinitionError(
+                f"run {what} is over ({found.state})", path=self.root, remedy="there is nothing to do"
+            )
+        return found
+
+    def standing(self, run: RunRow) -> Standing | None:
+        """How a run stands that is going on, or how it stood when it was killed; None where nobody can say."""
+        standing = self.history.live(run.number).read() if run.state in UNFINISHED else None
+        if standing is not None and run.state == "killed":
+            return standing._replace(per_second=0.0, seconds_left=None)
+        return standing
+
+    def so_far(self, run: RunRow) -> list[GroupRow]:
+        """The counts of such a run, all experiments together."""
+        standing = self.standing(run)
+        if standing is None:
+            return []
+        counts = (standing.ran, standing.reused, standing.failed, standing.blocked)
+        return [GroupRow("", *counts, seconds_saved=standing.seconds_saved)]
 
     def candidates(self, experiment: str, limit: int) -> list[Candidate]:
         """What the last runs had of an experiment, newest first."""

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from crystallize.cli.console import count, duration, line, plural, print_indented, table
-from crystallize.cli.explanation import Explanation
+from crystallize.experiment.reports.explanation import Explanation
+from crystallize.experiment.reports.lines import line, print_indented, table
+from crystallize.words import count, duration, plural
 
 if TYPE_CHECKING:
     from rich.console import Console

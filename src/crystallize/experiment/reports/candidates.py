@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from crystallize.cli.console import duration, line, plural, print_indented, ranges, table
 from crystallize.experiment.pinning import trial_of
+from crystallize.experiment.reports.lines import line, print_indented, table
 from crystallize.experiment.results.summary import describe
 from crystallize.history.history import History, RunRow
 from crystallize.store.pins import pinned_records
 from crystallize.store.record import Record
 from crystallize.store.store import Store
+from crystallize.words import duration, plural, ranges
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,16 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crystallize.cli.console import duration, line, near, plural, print_indented, ranges, table
 from crystallize.errors import BlockedError, CrystallizeError, PipelineExecutionError, in_words
 from crystallize.experiment.folders.user_code import user_traceback
+from crystallize.experiment.reports.lines import line, print_indented, table
 from crystallize.experiment.results.result import HypothesisResult, Result
 from crystallize.experiment.results.summary import describe
+from crystallize.words import duration, near, plural, ranges
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from crystallize.cli.tally import Tally
+    from crystallize.experiment.reports.tally import Tally
     from crystallize.session import Report
 
 MOST_BLOCKED = 3

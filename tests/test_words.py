@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crystallize.cli.console import ago, duration, near, plural, ranges
+from crystallize.words import ago, duration, near, plural, ranges
 
 
 @pytest.mark.parametrize(

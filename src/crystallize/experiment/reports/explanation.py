@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from crystallize.cli.console import ago
 from crystallize.engine.foresee import Foreseen
 from crystallize.fingerprint.manifest import Change, Manifest, Piece
 from crystallize.fingerprint.reads.observations import describe
@@ -20,6 +19,7 @@ from crystallize.store.reason import changed_pieces
 from crystallize.store.record import Record
 from crystallize.store.reuse import Hit, Miss
 from crystallize.store.store import Store
+from crystallize.words import ago
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def explain_all(
                 experiment=names[group],
                 state=state_of(each),
                 reason=_reason(each, names),
-                changes=_changes(each, stores[group]),
+                changes=changes_of(each, stores[group]),
                 notes=tuple(_notes(each)),
             )
         explanation = found[key]
@@ -171,7 +171,8 @@ def _cause(foreseen: Foreseen) -> Iterator[object]:
         yield str(foreseen.error)
 
 
-def _changes(foreseen: Foreseen, store: Store) -> tuple[Difference, ...]:
+def changes_of(foreseen: Foreseen, store: Store) -> tuple[Difference, ...]:
+    """What differs from the last record of a job that would run, each thing once."""
     if not isinstance(foreseen.decision, Miss) or foreseen.manifest is None:
         return ()
     manifest = foreseen.manifest

@@ -1,0 +1,256 @@
+"""Compiling: a spec and what the user asked for → a plan of executions.
+
+Below this, nobody knows nodes, edges or tasks. A node becomes one job, a task node one for each child; edges become
+what a job waits for and how it is resolved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from crystallize.errors import DefinitionError
+from crystallize.fingerprint.manifest import PartTable
+from crystallize.plan.job import Group, Job, Work
+from crystallize.plan.plan import Plan
+from crystallize.store.reuse import Exactly, Force, Policy, Use
+from crystallize.store.store import Store
+from crystallize.valohai.control import Control
+from crystallize.valohai.flow import Node, depends_on_values, resolve
+from crystallize.valohai.parts import KIND, shared_table
+from crystallize.valohai.process import Limits
+from crystallize.valohai.references import References
+from crystallize.valohai.runtime import Runtime
+from crystallize.valohai.source import Source
+from crystallize.valohai.spec import NodeSpec, PipelineSpec
+from crystallize.valohai.specify import REQUIRED
+from crystallize.valohai.task import Recipe
+from crystallize.valohai.variants import children_of
+
+ATTEMPTS = 3
+"""Of a node whose ``on-error`` is ``retry``."""
+REUSE_OFF = "reuse is off"
+NOTHING = PartTable(())
+
+
+@dataclass(slots=True, kw_only=True)
+class Compiled:
+    """A plan, and which of its jobs belong to which node."""
+
+    plan: Plan
+    nodes: dict[str, Node]
+    """By name, in topological order."""
+    skipped: list[NodeSpec] = field(default_factory=list)
+    """Deployments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the nodes of one run share."""
+
+    store: Store
+    runtime: Runtime
+    sources: Mapping[str | None, Source]
+    """Commit of a node, None for the run's own → its source tree."""
+    environ: Mapping[str, str]
+    """Values for environment variables of steps that have none of their own (``REQUIRED`` ones)."""
+    project: Path
+    """Folder that relative references begin at."""
+    network: bool = True
+
+
+def compile_pipeline(
+    spec: PipelineSpec, work: Work, control: Control, around: Surroundings, *, workers: int
+) -> Compiled:
+    """The plan of `spec`.
+
+    Parameters
+    ----------
+    control : what stops the run.
+    workers : how many executions may run at once.
+
+    Raises DefinitionError, MissingFileError, UnknownNameError for what cannot be run.
+    """
+    plan = Plan()
+    group = Group(
+        name=spec.name, kind=KIND, work=work, root=around.store.root, workers=workers, executor="async"
+    )  # fmt: skip
+    plan.groups.append(group)
+    compiled = Compiled(plan=plan, nodes={})
+    by_name = {node.name: node for node in spec.nodes}
+    compiled.skipped = [node for node in spec.nodes if node.kind == "deployment"]
+    _copy_variables(spec, by_name)
+    references = References(around.project, around.store)
+    for name in _order(spec):
+        node_spec = by_name[name]
+        if node_spec.kind == "deployment":
+            continue
+        node = _node(spec, node_spec, control, around, references)
+        for edge in spec.edges:
+            source = compiled.nodes.get(edge.source)
+            if edge.target == name and source is not None:
+                node.waits.update(source.jobs)
+                if edge.target_type in ("input", "parameter"):
+                    node.feeds.append((source, edge))
+                if edge.source_type == "input":  # what fills it comes from further up
+                    node.waits |= source.waits
+        compiled.nodes[name] = node
+        _add_jobs(plan, spec, node)
+    return compiled
+
+
+def _order(spec: PipelineSpec) -> list[str]:
+    """Names of the nodes, each after those it waits for, else as defined."""
+    sorter: TopologicalSorter[str] = TopologicalSorter({node.name: () for node in spec.nodes})
+    for edge in spec.edges:
+        sorter.add(edge.target, edge.source)
+    return list(sorter.static_order())
+
+
+def _node(spec: PipelineSpec, node: NodeSpec, control: Control, around: Surroundings, references: References) -> Node:
+    source = around.sources[node.commit]
+    recipe = _recipe(spec, node, source, around)
+    key = around.store.secret_key
+    table = NOTHING if node.pinned else shared_table(recipe, node.inputs.values(), around.runtime, key)
+    made = Node(
+        spec=node,
+        pipeline=spec.name,
+        path=spec.path,
+        recipe=recipe,
+        table=table,
+        control=control if node.task is None else Control(control),
+        references=references,
+        secret_key=around.store.secret_key,
+    )
+    if not node.pinned:
+        _resolve_references(made, spec)
+    return made
+
+
+def _resolve_references(node: Node, spec: PipelineSpec) -> None:
+    """Looks at the files of every reference now: before anything runs, and once for all children."""
+    replaced = {
+        edge.target_key for edge in spec.edges if edge.target == node.spec.name and edge.target_type == "input"
+    } - (set(node.spec.inputs) if node.spec.append else set())
+    for name, each in node.spec.inputs.items():
+        if name not in replaced:
+            key = f"{node.spec.key}.inputs.{name}"
+            node.static[name] = [
+                candidate
+                for reference in each.references
+                if not depends_on_values(reference)
+                for candidate in node.references.resolve(reference, path=spec.path, key=key)
+            ]
+
+
+def _recipe(spec: PipelineSpec, node: NodeSpec, source: Source, around: Surroundings) -> Recipe:
+    step = node.step
+    condition = step.stop_condition or (node.task.stop_condition if node.task is not None else None)
+    return Recipe(
+        step=step.name,
+        image=node.image,
+        command=node.command,
+        parameters=node.parameters,
+        source=source,
+        source_files=node.source_files,
+        source_path=step.source_path,
+        environment=node.environment,
+        environ=_environ(spec, node, around.environ),
+        limits=Limits(
+            None if step.time_limit is None else step.time_limit.total_seconds(),
+            None if step.no_output_timeout is None else step.no_output_timeout.total_seconds(),
+        ),
+        stop_condition=condition,
+        attempts=ATTEMPTS if node.on_error == "retry" else 1,
+        mounts=node.mounts,
+        resources=step.resources,
+        network=around.network,
+    )
+
+
+def _environ(spec: PipelineSpec, node: NodeSpec, outside: Mapping[str, str]) -> dict[str, str]:
+    """The step's variables; one that must have a value and has none takes that of the caller's environment."""
+    found = {}
+    for name, value in node.environ.items():
+        if value == REQUIRED:
+            if name not in outside:
+                raise DefinitionError(
+                    f"environment variable '{name}' has no value",
+                    path=spec.path,
+                    line=node.line,
+                    key=node.key,
+                    remedy=f"give it a default, or set it: {name}=… crystallize …",
+                )
+            value = outside[name]
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def _copy_variables(spec: PipelineSpec, by_name: Mapping[str, NodeSpec]) -> None:
+    """Edges between environment variables, in the order of the nodes: their values are known before anything runs."""
+    for name in _order(spec):
+        for edge in spec.edges:
+            if edge.target == name and edge.target_type == "environment-variable":
+                value = by_name[edge.source].environ.get(edge.source_key)
+                if value is not None:
+                    by_name[name].environ[edge.target_key] = value
+
+
+def _add_jobs(plan: Plan, spec: PipelineSpec, node: Node) -> None:
+    children: list[tuple[int | None, dict[str, Any]]] = [(None, {})]
+    if node.spec.pinned:
+        _add_pinned(plan, node)
+        return
+    if node.spec.task is not None:
+        rows = children_of(node.spec.task, path=spec.path, key=node.spec.key)
+        children = list(enumerate(rows, 1))
+    for child, own in children:
+        index = len(plan.jobs)
+        node.jobs.append(index)
+        plan.jobs.append(_job(index, spec, node, child, own))
+
+
+def _job(index: int, spec: PipelineSpec, node: Node, child: int | None, own: Mapping[str, Any]) -> Job:
+    job = Job(
+        index=index,
+        label=node.label(child),
+        group=0,
+        task=None,
+        table=node.table,
+        own=(),
+        waits=tuple(sorted(node.waits)),
+        goes_on=_is_forgiven(node.spec),
+        policy=_policy(spec, node.spec),
+    )
+    if node.feeds:
+        job.late = partial(resolve, node, child, own)
+    else:
+        resolved = resolve(node, child, own, {})
+        job.task, job.own = resolved.task, resolved.parts
+    return job
+
+
+def _add_pinned(plan: Plan, node: Node) -> None:
+    """One job for each record that stands in for the node."""
+    for number, record in enumerate(node.spec.pinned, 1):
+        index = len(plan.jobs)
+        node.jobs.append(index)
+        label = node.label(None if len(node.spec.pinned) == 1 else number)
+        policy = Exactly(record, node.spec.pinned_why)
+        plan.jobs.append(Job(index=index, label=label, group=0, task=None, table=NOTHING, own=(), policy=policy))
+
+
+def _policy(spec: PipelineSpec, node: NodeSpec) -> Policy:
+    reuse = spec.reuse or (node.task is not None and node.task.reuse_children)
+    return Use() if reuse else Force(REUSE_OFF)
+
+
+def _is_forgiven(node: NodeSpec) -> bool:
+    if node.task is not None and node.task.on_child_error == "continue-and-complete":
+        return True
+    return node.on_error == "continue"

@@ -1,0 +1,81 @@
+"""The few forms in which times, sizes and counts read everywhere: in commands, screens and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def duration(seconds: float) -> str:
+    """``0.02 s``, ``1.2 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds < 0.995:
+        return f"{seconds:.2f} s"
+    return f"{seconds:.1f} s" if seconds < 9.95 else rounded(seconds)
+
+
+def rounded(seconds: float) -> str:
+    """A duration in whole seconds: ``4 s``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def rate(per_second: float) -> str:
+    """``120/s``, ``3.2/s``, ``12/min``, ``2.5/h``."""
+    units = ((1, "s"), (60, "min"), (3600, "h"))
+    seconds, unit = next((each for each in units if per_second * each[0] >= 1), units[-1])
+    number = per_second * seconds
+    return f"{number:.0f}/{unit}" if number >= 9.95 else f"{number:.1f}/{unit}"
+
+
+def ago(then: float, now: float) -> str:
+    """How long ago `then` is, both in seconds since the epoch."""
+    elapsed = now - then
+    if elapsed < 60:
+        return "just now"
+    if elapsed < 3600:
+        return f"{elapsed // 60:.0f} min ago"
+    if elapsed < 86400:
+        return f"{elapsed // 3600:.0f} h ago"
+    return f"{plural(int(elapsed // 86400), 'day')} ago"
+
+
+def size(count: float) -> str:
+    """``512 B``, ``1.2 kB``, ``340 MB``, ``2.0 GB``."""
+    if count < 999.5:
+        return f"{count:.0f} B"
+    for unit in ("kB", "MB", "GB"):
+        count /= 1000
+        if count < 999.5:
+            return f"{count:.1f} {unit}" if count < 9.95 else f"{count:.0f} {unit}"
+    return f"{count / 1000:.1f} TB"
+
+
+def count(number: float) -> str:
+    """A count in a table; a dot where there is none."""
+    return f"{number:.0f}" if number else "·"
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 replicate``, ``10 replicates``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """``0-4, 7``: ascending numbers with runs drawn together."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+
+
+def near(path: Path) -> str:
+    """The path as one would type it here: relative to the working directory where it lies below."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
