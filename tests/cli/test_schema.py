@@ -66,6 +66,7 @@ def run_document() -> dict[str, Any]:
         ("### `jobs`", schema.job_entry(JOB)),
         ("### `experiments`", schema.experiment_entry(GROUP)),
         ("### `explanations`", schema.explanation_entry(EXPLANATION)),
+        ("## `run --detach`", schema.detached_document(7, 4711, Path("data/.crystallize/runs/7.log"))),
         ("## `history`", schema.history_document([])),
         ("### `candidates`", schema.candidate_entry(Candidate(RUN, {"first run": 2}))),
         ("## `audit`", audit_document(Audit(trials=(), reusable=0, others=0, interrupted=False), [])),

@@ -36,6 +36,34 @@ def test_a_run_is_running_until_it_is_finished(store: Store) -> None:
     assert (finished.state, finished.seconds, finished.started) == ("ok", 2.5, running.started)
 
 
+def test_a_run_whose_process_ended_without_a_word_was_killed(tmp_path: Path) -> None:
+    dying = Store.open(tmp_path)
+    history = History(dying)
+    number = begin(history)
+    while_alive = history.run(number)
+    dying.close()  # frees its locks, as the system does for a process that is killed
+
+    store = Store.open(tmp_path, write=False)
+    found = History(store)
+    states = [row.state for row in found.runs()]
+
+    assert while_alive is not None and while_alive.state == "running" and while_alive.seconds >= 0
+    assert states == ["killed"]
+    assert not found.is_running(number) and found.last_running() is None
+    store.close()
+
+
+def test_the_last_run_that_goes_on_is_found(store: Store) -> None:
+    history = History(store)
+    going_on, over = begin(history), begin(history)
+    history.finish(over, [], "cancelled", 1.0)
+
+    found = history.last_running()
+
+    assert found is not None and found.number == going_on
+    assert [row.state for row in history.runs()] == ["cancelled", "running"]
+
+
 def test_jobs_and_groups_come_back_in_order(store: Store) -> None:
     history = History(store)
     number, other = begin(history), begin(history)

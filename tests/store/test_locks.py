@@ -9,7 +9,7 @@ import pytest
 
 from crystallize.errors import StoreError
 from crystallize.fingerprint.digest import digest_bytes
-from crystallize.store.locks import Locks
+from crystallize.store.locks import Locks, is_locked
 
 ONE, TWO = digest_bytes(b"one"), digest_bytes(b"two")
 
@@ -145,3 +145,35 @@ def test_nobody_is_alone_while_a_lock_is_held(locks: Locks, path: Path) -> None:
         pass
 
     assert (beside_another_process, taken, beside_oneself) == (False, True, False)
+
+
+def test_whether_anybody_holds_a_lock_is_seen_without_taking_it(path: Path, locks: Locks) -> None:
+    before = is_locked(path, ONE)
+    other = elsewhere(path, "one")
+    answer(other)
+    locks.try_lock(TWO)
+
+    seen = is_locked(path, ONE), is_locked(path, TWO)
+    other.communicate()
+    locks.unlock(TWO)
+
+    assert not before
+    assert seen == (True, True)
+    assert not is_locked(path, ONE) and not is_locked(path, TWO)
+
+
+def test_asking_costs_this_process_none_of_its_locks(path: Path, locks: Locks) -> None:
+    locks.try_lock(ONE)
+
+    is_locked(path, ONE)
+    is_locked(path, TWO)
+    other = elsewhere(path, "one", "two")
+    found = answer(other)
+    other.communicate()
+
+    assert found == ["False", "True"]
+
+
+def test_asking_creates_nothing(path: Path) -> None:
+    assert not is_locked(path, ONE)
+    assert not path.exists()

@@ -208,7 +208,7 @@ def test_damage_that_a_run_finds_is_salvaged_by_the_next(root: Path) -> None:
     data[-2 * PAGE :] = b"\xff" * (2 * PAGE)
     path.write_bytes(data)
 
-    with pytest.raises(StoreError, match="set aside as store.sqlite.damaged-1, and the next run takes over what can"):
+    with pytest.raises(StoreError, match=r"set aside as store\.sqlite\.damaged-1, and the next run takes over what"):
         served(Store.open(root))
     store = Store.open(root)
     again = served(store)

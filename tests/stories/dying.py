@@ -68,6 +68,7 @@ class Ended:
 def run(folder: Path, arguments: Sequence[str], *, dies: Death | None = None, after_s: float | None = None) -> Ended:
     """Runs ``crystallize`` with `arguments` in `folder`; it dies as told, or after so many seconds."""
     out = folder / "said.txt"
+    out.touch()
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -109,7 +110,7 @@ def _be_the_command(folder: Path, arguments: Sequence[str], dies: Death | None, 
     code = 70
     try:
         os.chdir(folder)
-        printed = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        printed = os.open(out, os.O_WRONLY)
         os.dup2(printed, 1)
         os.dup2(printed, 2)
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)

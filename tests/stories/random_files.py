@@ -79,8 +79,8 @@ def _config(name: str, node: Node, project: Project) -> str:
             "model": {"file_name": f"{name}.pickle", "writer": "dump_model", "loader": "load_model"},
         },
     }
-    if node.executor != "serial":
-        config |= {"executor": node.executor, "max_workers": 2}
+    if project.executor_of(name) != "serial":
+        config |= {"executor": project.executor_of(name), "max_workers": 2}
     if node.treatment is not None:
         config["treatments"] = {"high": {"boost": node.treatment}}
     if node.reads:

@@ -14,11 +14,9 @@ KNOBS = (
     "body", "nested", "match", "genexp", "helper", "star", "table", "closure", "patched", "late", "behind",
     "const", "attribute", "default", "member", "argument", "base", "decorator", "compiled", "jitted", "mutated",
     "value", "method", "cached", "writer", "loader", "source", "read", "listing", "absent", "param",
-    "prepare", "noted", "plugin", "marker", "seeding", "draws", "executor",
+    "prepare", "noted", "plugin", "marker", "seeding", "draws", "parallel",
 )  # fmt: skip
 """What each experiment is made of, each 0, 1 or 2; every one is seen in a metric or an artifact."""
-
-EXECUTORS = ("serial", "thread", "process")
 
 FOR_READERS = ("loader", "method")
 """Knobs that count for who reads an experiment."""
@@ -26,7 +24,7 @@ FOR_READERS = ("loader", "method")
 OF_ROOTS = ("source", "read", "listing", "absent")
 """Knobs of the datasource, which only experiments that read no other have."""
 
-NOT_COUNTED = ("loader", "executor")
+NOT_COUNTED = ("loader", "parallel")
 """Knobs that make no other result of the experiment itself."""
 
 
@@ -42,11 +40,6 @@ class Node:
     knobs: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KNOBS, 0), repr=False)
     comment: int = 0
 
-    @property
-    def executor(self) -> str:
-        """Where its trials run."""
-        return EXECUTORS[self.knobs["executor"]]
-
 
 @dataclass
 class Project:
@@ -61,6 +54,8 @@ class Project:
     """An environment variable that all read."""
     seed: int = 0
     replicates: int = 1
+    processes: int = 0
+    """Whether trials that run in parallel do so in processes, else in threads."""
 
     def copy(self) -> Project:
         """Another project, equal so far."""
@@ -72,15 +67,20 @@ class Project:
 
     def draws_in_company(self, name: str) -> bool:
         """Whether trials draw from a generator that others may draw from meanwhile: no two runs need be alike."""
-        node = self.nodes[name]
-        has_threads = any(other.executor == "thread" for other in self.nodes.values())
-        return bool(node.knobs["draws"]) and node.executor != "process" and has_threads
+        has_threads = any(self.executor_of(other) == "thread" for other in self.nodes)
+        return bool(self.nodes[name].knobs["draws"]) and has_threads
+
+    def executor_of(self, name: str) -> str:
+        """Where the trials of an experiment run."""
+        if not self.nodes[name].knobs["parallel"]:
+            return "serial"
+        return "process" if self.processes else "thread"
 
     def serial(self) -> Project:
         """The same, no trial beside another."""
         project = self.copy()
         for node in project.nodes.values():
-            node.knobs["executor"] = 0
+            node.knobs["parallel"] = 0
         return project
 
 

@@ -28,6 +28,7 @@ from .random_project import Label, Project
 
 _FORK = multiprocessing.get_context("fork")
 
+PATIENCE_SECONDS = 120
 Ran = dict[Label, str]
 """Trials that ran → why."""
 
@@ -64,9 +65,9 @@ class Notebook:
 
     def close(self) -> None:
         """Ends the process."""
-        self._ours.send(None)
-        self._process.join()
         self._ours.close()
+        self._process.join(PATIENCE_SECONDS)
+        self._process.kill()
 
 
 def run_elsewhere(order: Order) -> Ran:
@@ -82,7 +83,11 @@ def _serve(not_ours: Connection, pipe: Connection) -> None:
     not_ours.close()
     # hypothesis gives the global generator of the parent the same state again and again
     random.seed()
-    while (order := pipe.recv()) is not None:
+    while True:
+        try:
+            order = pipe.recv()
+        except EOFError:
+            return
         try:
             pipe.send(_run(order))
         except BaseException:
@@ -90,6 +95,7 @@ def _serve(not_ours: Connection, pipe: Connection) -> None:
 
 
 def _received(pipe: Connection) -> Ran:
+    assert pipe.poll(PATIENCE_SECONDS), "a run did not come to its end"
     said = pipe.recv()
     assert isinstance(said, dict), said
     return said

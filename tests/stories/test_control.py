@@ -234,7 +234,9 @@ def test_a_driver_that_is_killed_leaves_none_of_eight_workers_and_everything_fin
     assert f"{FREE} of {TRIALS} trials: ran {FREE}" in seen.stdout
     assert len(ran) == TRIALS - FREE
     assert [each["state"] for each in history(gated)] == ["ok", "killed"]
-    assert gated.command("cancel", "1", code=2).stderr.strip().endswith("run 1 is over (killed); there is nothing to do")
+    assert (
+        gated.command("cancel", "1", code=2).stderr.strip().endswith("run 1 is over (killed); there is nothing to do")
+    )
 
 
 def test_a_detached_run_goes_on_and_is_watched_to_its_end_and_result(gated: Story) -> None:
@@ -314,7 +316,7 @@ def test_ctrl_c_ends_the_watching_and_not_the_run(gated: Story) -> None:
     wait_for(lambda: all_workers_wait(gated))
 
     with started(gated, "watch") as watch:
-        wait_for(lambda: _waits_in_a_sleep(watch.pid))
+        wait_for(lambda: _displays(watch.pid))
         watch.send_signal(signal.SIGINT)
         _, said = watch.communicate(timeout=60)
         [run] = history(gated)
@@ -325,8 +327,8 @@ def test_ctrl_c_ends_the_watching_and_not_the_run(gated: Story) -> None:
     assert run["state"] == "running"
 
 
-def _waits_in_a_sleep(pid: int) -> bool:
-    """Whether the process has a second thread, which the display has, and so is where Ctrl-C is its own."""
+def _displays(pid: int) -> bool:
+    """Whether the process has come so far: its display has a thread."""
     return len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
 
 
@@ -334,9 +336,8 @@ def _waits_in_a_sleep(pid: int) -> bool:
     ("arguments", "said"),
     [
         (["cancel", "latest"], "no run is going on; see: crystallize history"),
-        (["cancel", "7"], "there is no run 7; there were none yet"),
-        (["watch"], "there is no run latest; there were none yet"),
-        (["watch", "one"], "there is no run one; there were none yet"),
+        (["cancel", "7"], "there were no runs yet; start one with: crystallize run"),
+        (["watch"], "there were no runs yet; start one with: crystallize run"),
         (["run", "--detach", "--dry-run"], "a dry run is not detached"),
     ],
 )

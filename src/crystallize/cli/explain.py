@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from crystallize.cli.options import Output, OutputFormat, Pins, ReuseFrom
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rich.console import Console
-
-    from crystallize.experiment.reports.explanation import Difference, Explanation
-
-SHOWN = 20
-"""How many of the files that an experiment reads are listed."""
 
 
 def explain(
@@ -45,6 +35,7 @@ def explain(
     from crystallize.cli.pins import parse_pins
     from crystallize.cli.streams import only_documents, quiet_logs
     from crystallize.cli.targets import load
+    from crystallize.experiment.reports.explained import print_explanations
     from crystallize.experiment.reports.foresight import Foresight
     from crystallize.experiment.reports.summary import print_faults
     from crystallize.settings import Settings
@@ -70,53 +61,3 @@ def explain(
         print_faults(console.err(), left_out)
         print_explanations(console.out(), explanations)
     raise typer.Exit(1 if left_out else 0)
-
-
-def print_explanations(console: Console, explanations: Sequence[Explanation]) -> None:
-    """One section per experiment; in it each cause once, with the trials that it concerns."""
-    from itertools import groupby
-
-    from crystallize.experiment.reports.lines import line
-
-    for experiment, group in groupby(explanations, key=lambda each: each.experiment):
-        alike = list(group)
-        line(console, (experiment, "bold"))
-        for each in alike:
-            _print_explanation(console, each)
-        read = list(dict.fromkeys(name for each in alike for name in each.read))
-        for name in read[:SHOWN]:
-            line(console, ("  read: ", "dim"), (name, "dim"))
-        if len(read) > SHOWN:
-            line(console, (f"  read: … and {len(read) - SHOWN} more (--format json lists all)", "dim"))
-        for note in dict.fromkeys(note for each in alike for note in each.notes):
-            line(console, ("  note: ", "dim"), (note, "dim"))
-        console.print()
-
-
-def _print_explanation(console: Console, explanation: Explanation) -> None:
-    from crystallize.experiment.reports.dry_run import reason_parts
-    from crystallize.experiment.reports.lines import line
-    from crystallize.words import ranges
-
-    line(console, "  ", *reason_parts(explanation))
-    if explanation.state != "reuse":
-        by_replicates: dict[str, list[str]] = {}
-        for condition, replicates in explanation.trials.items():
-            by_replicates.setdefault(ranges(replicates), []).append(condition)
-        for replicates_told, conditions in by_replicates.items():
-            noun = "replicate" if replicates_told.isdecimal() else "replicates"
-            line(console, (f"    {', '.join(conditions)} · {noun} {replicates_told}", "dim"))
-    for change in explanation.changes:
-        _print_difference(console, change)
-
-
-def _print_difference(console: Console, change: Difference) -> None:
-    from crystallize.experiment.reports.lines import line
-
-    if not change.diff:
-        told = [text if text is not None else "(nothing)" for text in (change.old, change.new)]
-        line(console, f"    {change.name}: ", (told[0], "red"), " → ", (told[1], "green"))
-        return
-    for row in change.diff.splitlines():
-        style = {"+": "green", "-": "red", "@": "cyan"}.get(row[:1], "")
-        line(console, "    ", (row, style))

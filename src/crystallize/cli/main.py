@@ -28,6 +28,7 @@ from crystallize.cli import (
     stats,
     step,
     store,
+    tui,
     watch,
 )
 from crystallize.cli import run as run_command
@@ -66,6 +67,7 @@ app.add_typer(step.step, name="step")
 app.add_typer(pipeline.pipeline, name="pipeline")
 app.add_typer(execution.execution, name="execution")
 app.add_typer(store.store, name="store")
+app.command("tui")(tui.tui)
 
 
 def run() -> None:
@@ -143,6 +145,9 @@ def crystallize(
     """
     if ctx.invoked_subcommand is None:
         if sys.stdin.isatty() and sys.stdout.isatty():
-            typer.echo("The terminal UI is not here yet; these commands are.\n")
+            from crystallize.cli.tui import open_here
+
+            open_here()
+            raise typer.Exit
         typer.echo(ctx.get_help())
         raise typer.Exit(2)

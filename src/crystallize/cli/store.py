@@ -246,13 +246,10 @@ def import_(
     with _opened(write=True) as (session, opened):
         history = session.history(opened.root)
         run = history.begin(targets=(file.name,), strategy="import", what="cli")
-        state, groups = "failed", {}
-        try:
-            found = adopt(opened, file, run=run, trusted=trust)
-            groups = dict.fromkeys(label.partition("/")[0] for label in found.labels)
-            state = "ok"
-        finally:
-            history.finish(run, [GroupRow(name) for name in groups], state, 0.0)
+        history.finish(run, [], "failed", 0.0)  # no run may go on while records are adopted, and so not this one
+        found = adopt(opened, file, run=run, trusted=trust)
+        groups = dict.fromkeys(label.partition("/")[0] for label in found.labels)
+        history.finish(run, [GroupRow(name) for name in groups], "ok", 0.0)
     out = console.out()
     line(out, f"added {plural(found.records, 'result')} and {plural(found.blobs, 'blob')}; {found.present} were there")
     if found.untrusted:

@@ -6,6 +6,7 @@ The one place that imports Ray in the driver. Knows no jobs.
 from __future__ import annotations
 
 import logging
+import socket
 import sys
 from collections.abc import Mapping
 from time import monotonic
@@ -16,6 +17,7 @@ from crystallize.plan.needs import Needs
 
 LOCAL = "local"
 """The address of a cluster that is this machine, started for the run and stopped after it."""
+KNOCK_SECONDS = 5.0
 LOOK_AGAIN_SECONDS = 2.0
 """Nodes come and go."""
 
@@ -88,14 +90,15 @@ class Cluster:
         if not ray.is_initialized():
             settings: dict[str, Any] = {"include_dashboard": False} if self.address == LOCAL else {}
             try:
+                _knock(self.address)
                 ray.init(address=self.address, logging_level=logging.ERROR, **settings)
-            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            except (RuntimeError, ValueError, OSError) as error:
                 fact = " ".join(str(error).split()).partition(". ")[0]
                 raise DefinitionError(
                     f"cannot use the Ray cluster at '{self.address}' ({fact})",
                     key="address",
                     remedy="start one with 'ray start --head', name another, or say 'local' for this machine alone",
-                ) from error
+                ) from None
             self._is_ours = True
         return ray
 
@@ -122,6 +125,14 @@ def not_installed() -> DefinitionError:
     return DefinitionError(
         "Ray is not installed", key="executor", remedy="install the extra: pip install 'crystallize-dag[ray]'"
     )
+
+
+def _knock(address: str) -> None:
+    """Raises OSError when nobody listens at ``host:port``: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal() and "/" not in host:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS):
+            pass
 
 
 def wanted(needs: Needs) -> dict[str, float]:

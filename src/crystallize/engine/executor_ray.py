@@ -17,6 +17,7 @@ from crystallize.engine.cluster import Cluster, wanted
 from crystallize.engine.parcel import packed_job, unpacked
 from crystallize.engine.watchdog import word_of
 from crystallize.errors import CrystallizeError, JobTimeoutError, WorkerLostError, in_words
+from crystallize.fingerprint.environment import own_version
 from crystallize.plan.job import Group, Outcome, Work
 from crystallize.plan.workspace import Workspace
 
@@ -76,11 +77,9 @@ class RayExecutor:
         if self._task is None:
             import cloudpickle
 
-            from crystallize import __version__
-
             needs = self._group.needs
             resources = wanted(needs)
-            self._sent = self._cluster.ray.put((__version__, cloudpickle.dumps((work, needs))))
+            self._sent = self._cluster.ray.put((own_version(), cloudpickle.dumps((work, needs))))
             self._task = self._cluster.ray.remote(worker_ray.do).options(
                 name=self._group.name,
                 num_cpus=resources["CPU"],

@@ -1,4 +1,4 @@
-"""What happens in a Ray worker: a process, most often on another machine, that begins with nothing of what the driver has.
+"""What happens in a Ray worker: a process, most often on another machine, that has nothing of what the driver has.
 
 The work of a group arrives once and is kept for its other jobs. Knows neither schedules nor databases.
 """
@@ -11,11 +11,11 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from crystallize import __version__
 from crystallize.engine.parcel import packed_error
 from crystallize.engine.watchdog import word_of
 from crystallize.engine.worker import done
-from crystallize.errors import CrystallizeError, JobTimeoutError, StoreError
+from crystallize.errors import JobTimeoutError, MachineError, StoreError
+from crystallize.fingerprint.environment import own_version
 from crystallize.plan.job import Work
 from crystallize.plan.needs import Needs
 from crystallize.store.store import stay_away
@@ -61,10 +61,9 @@ def _work(key: str, sent: list[Any]) -> tuple[Work, Needs]:
         import ray
 
         version, packed = ray.get(sent[0])
-        if version != __version__:
-            raise CrystallizeError(
-                f"{machine()}: crystallize is {__version__} there, and {version} here; install the same on every machine"
-            )
+        here = own_version()
+        if version != here:
+            raise MachineError(f"{machine()}: crystallize {here} there, {version} here; install the same everywhere")
         while len(_arrived) >= KEPT:
             del _arrived[next(iter(_arrived))]
         _arrived[key] = pickle.loads(packed)
@@ -74,6 +73,6 @@ def _work(key: str, sent: list[Any]) -> tuple[Work, Needs]:
 def _check_shared(folder: Path) -> None:
     if not os.access(folder, os.W_OK):
         raise StoreError(
-            f"{machine()}: {folder}, which the driver has just made, is not there or cannot be written; let all "
-            "machines of the cluster share the store's folder under one path, or set CRYSTALLIZE_STORE to one they share"
+            f"{machine()}: {folder}, made by the driver just now, is not there or cannot be written; let all machines "
+            "of the cluster share the store's folder under one path, or set CRYSTALLIZE_STORE to one that they share"
         )

@@ -49,6 +49,12 @@ def environment_part(name: str) -> Part:
     return _unversioned(name.removeprefix("env.")) if found is None else found[0]
 
 
+def own_version() -> str:
+    """Of crystallize, as it is installed; empty when it is not."""
+    found = _distribution(_OWN)
+    return "" if found is None else found[0].preview.rpartition(" ")[2]
+
+
 @cache
 def _python() -> Part:
     name = {"cpython": "python"}.get(sys.implementation.name, sys.implementation.name)

@@ -78,7 +78,9 @@ class Blobs:
         wanted = (digest for digest, size in sizes.items() if size <= SMALL_BYTES)
         return small | {digest: self._contents(output, digest, {}) for digest in wanted}
 
-    def lay(self, output: Output, target: Path, *, verify: bool, pending: Mapping[Digest, bytes] = {}) -> os.stat_result:
+    def lay(
+        self, output: Output, target: Path, *, verify: bool, pending: Mapping[Digest, bytes] = {}
+    ) -> os.stat_result:
         """Puts the file or folder at `target`, at once and in place of what is there; returns its stat.
 
         With `verify` large files are hashed, once per process. Raises StoreError when contents are gone or

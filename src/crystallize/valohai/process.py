@@ -96,6 +96,7 @@ async def run_process(
         return Ended(code if code >= 0 else 128 - code, why)
     finally:
         _signal_group(process.pid, signal.SIGKILL)
+        await asyncio.wait({exited}, timeout=DRAIN_SECONDS)
         for task in (*pumps, asked, exited):
             task.cancel()
         await asyncio.gather(*pumps, asked, exited, return_exceptions=True)

@@ -68,11 +68,21 @@ def _meant(error: Any) -> Iterator[Any]:
     for each in error.context:
         alternatives.setdefault(each.schema_path[0], []).append(each)
     fitting = [faults for faults in alternatives.values() if not any(_denies_type(fault) for fault in faults)]
-    if len(fitting) == 1:
+    types = [fault for faults in alternatives.values() for fault in faults if list(fault.path) == ["type"]]
+    if isinstance(error.instance, dict) and "type" not in error.instance:
+        yield from [fault for fault in error.context if fault.validator == "required"][:1] or [error]
+    elif len(fitting) == 1:
         for fault in fitting[0]:
             yield from _meant(fault)
+    elif len(types) == len(alternatives):  # of no kind that there is
+        types[0].validator, types[0].validator_value = "enum", [_only(each.validator_value) for each in types]
+        yield types[0]
     else:
         yield error
+
+
+def _only(said: Any) -> Any:
+    return said[0] if isinstance(said, list) else said
 
 
 def _denies_type(fault: Any) -> bool:

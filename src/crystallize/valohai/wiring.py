@@ -132,7 +132,8 @@ def _is_known(kind: str, name: str, known: set[str]) -> bool:
 def _circle(pipeline: Pipeline) -> list[str]:
     waits: dict[str, set[str]] = {node.name: set() for node in pipeline.nodes}
     for edge in pipeline.edges:
-        waits[edge.target_node].add(edge.source_node)
+        if edge.target_node in waits:
+            waits[edge.target_node].add(edge.source_node)
     try:
         TopologicalSorter(waits).prepare()
     except CycleError as error:

@@ -241,6 +241,10 @@ class FakeWorld:
         path = self._folder / f"{name}.py"
         return path if path.is_file() else None
 
+    def text_of(self, name: str) -> str:
+        path = self.path_of(name)
+        return path.read_text(encoding="utf-8") if path else ""
+
 
 @pytest.mark.parametrize("text", ["import helpers", "from . import helpers"])
 def test_siblings_in_a_module_world_are_followed_to_that_world(project: Project, text: str) -> None:

@@ -123,7 +123,7 @@ def _name(top: Section) -> str:
 def _address(top: Section) -> str | None:
     address = top.text("address")
     if address is not None and top.value.get("executor") != "ray":
-        top.fail("only a Ray cluster has an address", "address", remedy="write 'executor: ray' as well, or leave it out")
+        top.fail("only a Ray cluster has an address", "address", remedy="write 'executor: ray', or leave it out")
     return address
 
 

@@ -216,6 +216,7 @@ class World:
         except BaseException:
             if shown:
                 sys.modules.pop(module.__name__, None)
+            self._texts.pop(name)  # who mends it may import it again
             raise
         finally:
             sys.dont_write_bytecode = writes_bytecode

@@ -100,7 +100,8 @@ class RayExecution(Execution):
     num_cpus, num_gpus : what a trial needs, where `resources` say nothing else; GPUs whole, or a share of one.
     max_workers : at most so many at a time; else as many as the cluster has room for.
 
-    Raises DefinitionError (a ValueError) for numbers that cannot be, DefinitionTypeError (a TypeError) for what is none.
+    Raises DefinitionError (a ValueError) for numbers that cannot be, DefinitionTypeError (a TypeError) for what is no
+    number.
     """
 
     address: str = "auto"

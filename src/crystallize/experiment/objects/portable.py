@@ -11,7 +11,10 @@ _whole: ContextVar[bool] = ContextVar("crystallize_packed_whole", default=False)
 
 
 def pack(fn: Callable[..., Any]) -> Any:
-    """`fn` as bytes: by name where the other process can import it, by value elsewhere; itself inside `packing_whole`."""
+    """`fn` as bytes: by name where the other process can import it, by value elsewhere.
+
+    Itself inside `packing_whole`.
+    """
     if _whole.get():
         return fn
     import cloudpickle

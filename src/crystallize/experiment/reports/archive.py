@@ -50,8 +50,9 @@ class Archive:
             found = self.history.run(int(what)) if what.isdecimal() else None
         if found is None:
             last = self.history.runs(limit=1)
-            remedy = f"the last one is {last[0].number}" if last else "there were none yet"
-            raise UnknownNameError(f"there is no run {what}", path=self.root, remedy=remedy)
+            remedy = f"the last one is {last[0].number}" if last else "start one with: crystallize run"
+            fact = f"there is no run {what}" if last else "there were no runs yet"
+            raise UnknownNameError(fact, path=self.root, remedy=remedy)
         if running and found.state != "running":
             raise DefinitionError(
                 f"run {what} is over ({found.state})", path=self.root, remedy="there is nothing to do"

@@ -1,4 +1,4 @@
-"""A run as it goes on: how every trial of it stands, why it ran, what failed. Kept for displays that look when they like.
+"""A run as it goes on: how every trial stands, why it ran, what failed. For displays that look when they like.
 
 A watcher, told in the driver's thread. It only counts and notes, so a display of any speed costs the run nothing; other
 threads read it without locks: what is there from the start keeps its shape, what grows is only added to.

@@ -1,4 +1,4 @@
-"""A configuration as a screen opens it: its graph, how it would run with what was chosen there, and what is known of it.
+"""A configuration as a screen opens it: its graph, how it would run with what was chosen, what is known of it.
 
 Loads the user's code, so it is used by one thread at a time, and never beside a run in the same process.
 """

@@ -244,13 +244,10 @@ class Conclusion:
 
     def _without_memos(self) -> list[str]:
         """That steps are cacheable, and memos stay on one machine."""
-        ran = any(not end.reused for end in self._collected.ends.values())
-        kept = [type(step).__name__ for step in self._node.experiment.pipeline.steps if step.cacheable]
-        return (
-            [f"{', '.join(kept)}: cacheable, but on Ray there are no memos"]
-            if self._node.is_far and ran and kept
-            else []
-        )
+        steps = [type(step).__name__ for step in self._node.experiment.pipeline.steps if step.cacheable]
+        if not steps or not self._node.is_far or all(end.reused for end in self._collected.ends.values()):
+            return []
+        return [f"{', '.join(steps)}: cacheable, and yet ran in every trial; on Ray there are no step memos"]
 
     def _unwritten(self) -> Iterator[str]:
         """Declared outputs that trials did not write."""

@@ -1,0 +1,128 @@
+"""The window **Reuse nodes**: which experiments take their results from which earlier run, whatever has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Label, Select, SelectionList, Static
+
+from crystallize.experiment.reports.candidates import Candidate, moment, print_candidates
+from crystallize.experiment.results.summary import describe
+from crystallize.tui.rendering import recorded
+
+
+class ReuseScreen(ModalScreen[dict[str, int] | None]):
+    """Dismissed with experiment → run, for those that are pinned; None when nothing was decided.
+
+    Parameters
+    ----------
+    nodes : the experiments, in the order in which they run.
+    candidates : experiment → what earlier runs had of it, newest first.
+    pins : what is pinned now.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Cancel"),
+        Binding("ctrl+s", "keep", "Reuse", priority=True),
+    ]
+
+    def __init__(
+        self, nodes: Sequence[str], candidates: Mapping[str, Sequence[Candidate]], pins: Mapping[str, int]
+    ) -> None:
+        super().__init__()
+        self._names = nodes
+        self._candidates = candidates
+        self._pins = dict(pins)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog", classes="wide"):
+            yield Static("Reuse nodes", classes="title")
+            yield Label("Pipeline from which to reuse")
+            options = self._options()
+            if options:
+                pinned = next(iter(self._pins.values()), None)
+                known = {run for _, run in options}
+                first = pinned if pinned in known else options[0][1]
+                yield Select(options, value=first, allow_blank=False, id="source", compact=True)
+            else:
+                yield Static("there is no earlier run", classes="hint")
+            yield SelectionList[str](id="nodes")
+            with VerticalScroll(id="candidate"):
+                yield Static("", id="candidate-text")
+            with Horizontal(classes="buttons"):
+                yield Button("Reuse", variant="primary", id="keep", compact=True)
+                yield Button("Reuse nothing", id="none", compact=True)
+                yield Button("Cancel", id="cancel", compact=True)
+
+    def on_mount(self) -> None:
+        self._list_nodes()
+        self.query_one("#nodes").focus()
+
+    @property
+    def _chosen_run(self) -> int | None:
+        found = self.query("#source")
+        value = found.first(Select).value if found else None
+        return value if isinstance(value, int) else None
+
+    def _options(self) -> list[tuple[Text, int]]:
+        """Every run that had any of the nodes, newest first: date, state, and the metrics of the last node."""
+        runs: dict[int, Text] = {}
+        for name in reversed(self._names):
+            for each in self._candidates.get(name, ()):
+                run = each.run
+                if run.number not in runs and each.records:
+                    told = f"run {run.number} · {moment(run.started)} · {run.state}"
+                    metrics = ", ".join(f"{m} {describe(v)}" for m, v in each.metrics.get("baseline", {}).items())
+                    runs[run.number] = Text.assemble(told, (f" · {name}: {metrics}" if metrics else "", "dim"))
+        return [(runs[number], number) for number in sorted(runs, reverse=True)]
+
+    def _list_nodes(self) -> None:
+        """The nodes that the chosen run has results of; those that are pinned to it are ticked."""
+        run = self._chosen_run
+        listed = self.query_one("#nodes", SelectionList)
+        listed.clear_options()
+        for name in self._names:
+            has = any(each.run.number == run and each.records for each in self._candidates.get(name, ()))
+            if has:
+                listed.add_option((name, name, self._pins.get(name) == run))
+            elif run is not None:
+                listed.add_option((Text(f"{name} (not in run {run})", style="dim"), name, False))
+                listed.disable_option_at_index(listed.option_count - 1)
+        self._show_candidate()
+
+    def _show_candidate(self) -> None:
+        """Reasons, metrics and records of the node under the cursor, in the chosen run."""
+        listed = self.query_one("#nodes", SelectionList)
+        index = listed.highlighted
+        name = self._names[index] if index is not None else next(iter(reversed(self._names)), "")
+        found = [each for each in self._candidates.get(name, ()) if each.run.number == self._chosen_run]
+        pane = self.query_one("#candidate", VerticalScroll)
+        width = pane.scrollable_content_region.width or 70
+        self.query_one("#candidate-text", Static).update(recorded(width, lambda c: print_candidates(c, found)))
+
+    def on_select_changed(self, event: Select.Changed) -> None:
+        event.stop()
+        self._list_nodes()
+
+    def on_selection_list_selection_highlighted(self, event: SelectionList.SelectionHighlighted[str]) -> None:
+        event.stop()
+        self._show_candidate()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        if event.button.id == "keep":
+            self.action_keep()
+        else:
+            self.dismiss({} if event.button.id == "none" else None)
+
+    def action_keep(self) -> None:
+        """Pins what is ticked to the chosen run."""
+        run = self._chosen_run
+        ticked = self.query_one("#nodes", SelectionList).selected
+        self.dismiss({} if run is None else dict.fromkeys(ticked, run))

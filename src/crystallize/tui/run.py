@@ -1,0 +1,421 @@
+"""The run screen: a graph and how all its trials stand, what was chosen for it, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Button, Footer, Static, TabbedContent, TabPane, Tree
+
+from crystallize.experiment.compiling.node import Node
+from crystallize.experiment.folders.switches import read_switches, write_switches
+from crystallize.experiment.objects.constants import BASELINE_CONDITION
+from crystallize.experiment.reports.candidates import Candidate
+from crystallize.experiment.reports.live import Failure, LiveCondition
+from crystallize.experiment.reports.opened import Choices, Opened, Outlook
+from crystallize.tui.bench import Bench, Task
+from crystallize.tui.graph_tree import GraphTree, Shown
+from crystallize.tui.heading import heading
+from crystallize.tui.panes import DataPane, ErrorsPane, LogPane, SummaryPane, WhyPane
+from crystallize.tui.performance import Performance
+from crystallize.tui.plain import PlainScreen
+from crystallize.tui.reuse import ReuseScreen
+from crystallize.tui.trial_tree import Condition, TrialTree
+
+TICK_SECONDS = 0.1
+TABS = ("logs", "summary", "why", "errors", "data")
+
+
+class Prepared:
+    """What was found out before a run."""
+
+    def __init__(self, opened: Opened, outlook: Outlook, candidates: Mapping[str, Sequence[Candidate]]) -> None:
+        self.opened = opened
+        self.outlook = outlook
+        self.candidates = candidates
+
+
+class RunScreen(Screen[None]):
+    """Runs the graph of one configuration, and shows how that goes.
+
+    Parameters
+    ----------
+    performance : the last run of it in this app; None: there was none.
+    """
+
+    class Start(Message):
+        """The graph is to be run."""
+
+        def __init__(self, config: Path, choices: Choices) -> None:
+            super().__init__()
+            self.config = config
+            self.choices = choices
+
+    class Edit(Message):
+        """A file is to be opened in the user's editor."""
+
+        def __init__(self, file: str, line: int = 1) -> None:
+            super().__init__()
+            self.file = file
+            self.line = line
+
+    class Configure(Message):
+        """A configuration is to be edited."""
+
+        def __init__(self, config: Path) -> None:
+            super().__init__()
+            self.config = config
+
+    class Found(Message):
+        """The bench has prepared a run, or could not."""
+
+        def __init__(self, found: Prepared | BaseException) -> None:
+            super().__init__()
+            self.found = found
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("R", "run", "Run/Cancel"),
+        Binding("l", "rerun(False)", "Reuse off"),
+        Binding("L", "rerun(True)", "All off"),
+        Binding("x", "switch", "Treatment on/off"),
+        Binding("b", "reuse", "Reuse nodes"),
+        Binding("S", "tab('summary')", "Summary"),
+        Binding("t", "plain", "Plain text"),
+        Binding("e", "editor", "Editor", show=False),
+        Binding("c", "configure", "Configure", show=False),
+        Binding("f", "follow", "One log", show=False),
+        Binding("y", "copy", "Copy", show=False),
+        *(Binding(str(n), f"tab('{tab}')", tab.title(), show=False) for n, tab in enumerate(TABS, 1)),
+        Binding("escape,q", "app.leave_screen", "Back"),
+    ]
+
+    def __init__(self, config: Path, bench: Bench, performance: Performance | None) -> None:
+        super().__init__()
+        self.config = config
+        self._bench = bench
+        self.performance = performance
+        self._prepared: Prepared | None = None
+        self._asked: Task | None = None
+        self._opened: Opened | None = None
+        self._by_name: dict[str, Node] = {}
+        self._counts: Mapping[str, Mapping[str, Mapping[str, int]]] = {}
+        self._rerun: set[str] = set()
+        self._rerun_all = False
+        self._pins: dict[str, int] = {}
+        self._seen = -1
+        self._concluded: Performance | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="top")
+        with Horizontal(id="body"):
+            with Vertical(id="left"):
+                yield GraphTree(self._shown)
+                yield Static("", id="notes")
+                yield TrialTree(self._live_condition, self._foreseen)
+                yield Button("Reuse nodes", id="reuse-nodes", compact=True)
+            with TabbedContent(initial="logs", id="tabs"):
+                with TabPane("Logs", id="logs"):
+                    yield LogPane()
+                with TabPane("Summary", id="summary"):
+                    yield SummaryPane()
+                with TabPane("Why", id="why"):
+                    yield WhyPane()
+                with TabPane("Errors", id="errors"):
+                    yield ErrorsPane()
+                with TabPane("Data", id="data-tab"):
+                    yield DataPane()
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self._graph.focus()
+        self.set_interval(TICK_SECONDS, self._tick)
+        if self.performance is None or self.performance.over:
+            self.prepare()
+        self._tick()
+
+    @property
+    def _graph(self) -> GraphTree:
+        return self.query_one(GraphTree)
+
+    @property
+    def is_running(self) -> bool:
+        return self.performance is not None and not self.performance.over
+
+    @property
+    def choices(self) -> Choices:
+        """What was chosen here."""
+        return Choices(rerun=frozenset(self._rerun), rerun_all=self._rerun_all, pins=dict(self._pins))
+
+    # before a run
+
+    def prepare(self) -> None:
+        """Asks the bench to load the graph and to say what a run would do."""
+        if self._asked is not None:
+            self._asked.dropped = True
+        choices = self.choices
+
+        def look() -> Prepared:
+            opened = Opened(self.config)
+            return Prepared(opened, opened.outlook(choices), opened.candidates())
+
+        self._asked = self._bench.put(look, self._tell_found)
+
+    def _tell_found(self, found: Prepared | BaseException) -> None:
+        self.post_message(self.Found(found))
+
+    def on_run_screen_found(self, event: Found) -> None:
+        found = event.found
+        if isinstance(found, BaseException):
+            self.query_one(ErrorsPane).follow([Failure.of(self.config.parent.name, found)])
+            self.action_tab("errors")
+            return
+        self._prepared = found
+        self._counts = found.outlook.counts()
+        self._open(found.opened, found.outlook.nodes)
+        self.query_one(SummaryPane).show_older(found.candidates)
+        if self.performance is None:
+            self.query_one(WhyPane).show_outlook(found.outlook.explanations)
+        self._redraw()
+
+    def _open(self, opened: Opened, nodes: Sequence[Node]) -> None:
+        """Shows a graph that was loaded, with its conditions where they are known."""
+        chosen = self._graph.chosen or opened.name
+        self._opened = opened
+        self._by_name = {node.experiment.label: node for node in nodes}
+        edges = opened.graph.edges()
+        self._graph.show({name: edges[name] for name in opened.graph.order()}, chosen)
+        self._show_conditions()
+        self._show_notes()
+
+    # while it runs
+
+    def attend(self, performance: Performance) -> None:
+        """From now on this run is shown."""
+        if self._asked is not None:
+            self._asked.dropped = True
+        self.performance = performance
+        self._opened, self._seen, self._concluded = None, -1, None
+        self._tick()
+
+    def _tick(self) -> None:
+        performance = self.performance
+        if performance is None:
+            self._show_heading()
+            return
+        self.query_one(LogPane).follow(performance.log)
+        if performance.opened is not None and self._opened is not performance.opened and performance.live.began:
+            self._open(performance.opened, performance.nodes)
+        if performance.live.changes != self._seen:
+            self._seen = performance.live.changes
+            self.query_one(ErrorsPane).follow(performance.live.failures)
+            if self.query_one(TabbedContent).active == "why":
+                self.query_one(WhyPane).show_run(list(performance.live.nodes.values()))
+            self._redraw()
+        elif not performance.over:
+            self._show_heading()
+        if performance.over and self._concluded is not performance:
+            self._conclude(performance)
+
+    def _conclude(self, performance: Performance) -> None:
+        self._concluded = performance
+        self.query_one(WhyPane).show_run(list(performance.live.nodes.values()))
+        if performance.results:
+            self.query_one(SummaryPane).show(performance.results)
+            self.query_one(DataPane).show(performance.results)
+        failed = any(not each.is_blocked for each in performance.live.failures)
+        if self.query_one(TabbedContent).active == "logs":
+            self.action_tab("errors" if failed else "summary")
+        self._redraw()
+        self.prepare()
+
+    def _redraw(self) -> None:
+        self._graph.redraw()
+        self.query_one(TrialTree).redraw()
+        self._show_heading()
+        failures = 0 if self.performance is None else len(self.performance.live.failures)
+        self.query_one(TabbedContent).get_tab("errors").label = f"Errors ({failures})" if failures else "Errors"
+
+    def _show_heading(self) -> None:
+        name = self.config.parent.name if self._opened is None else self._opened.name
+        strategy = "rerun" if self._rerun_all else "resume"
+        outlook = None if self._prepared is None else self._prepared.outlook
+        width = self.size.width - 2
+        self.query_one("#top", Static).update(heading(name, strategy, outlook, self.performance, width))
+
+    def _show_notes(self) -> None:
+        notes = [notice for node in self._by_name.values() for notice in _notes(node)]
+        notes += self._opened.faults if self._opened is not None else []
+        widget = self.query_one("#notes", Static)
+        widget.display = bool(notes)
+        widget.update(Text("\n".join(notes), style="yellow"))
+
+    def _show_conditions(self) -> None:
+        node = self._by_name.get(self._graph.chosen or "")
+        if node is not None:
+            self.query_one(TrialTree).show([_condition(node, name) for name in node.defined])
+            self.query_one(TrialTree).border_title = f"trials of {node.experiment.label}"
+
+    # what the trees ask
+
+    def _shown(self, name: str) -> Shown:
+        performance, node = self.performance, self._by_name.get(name)
+        live = None if performance is None else performance.live.nodes.get(name)
+        foreseen: dict[str, int] = {}
+        for states in self._counts.get(name, {}).values() if live is None else ():
+            for state, count in states.items():
+                foreseen[state] = foreseen.get(state, 0) + count
+        return Shown(
+            live=live,
+            foreseen=foreseen,
+            pin=self._pins.get(name),
+            reruns=self._rerun_all or name in self._rerun,
+            off=0 if node is None else len(set(node.defined) - set(node.conditions)),
+        )
+
+    def _live_condition(self, condition: str) -> LiveCondition | None:
+        if self.performance is None:
+            return None
+        node = self.performance.live.nodes.get(self._graph.chosen or "")
+        return None if node is None else node.conditions.get(condition)
+
+    def _foreseen(self, condition: str) -> Mapping[str, int]:
+        return self._counts.get(self._graph.chosen or "", {}).get(condition, {})
+
+    def on_tree_node_highlighted(self, event: Tree.NodeHighlighted[object]) -> None:
+        if event.control is self._graph:
+            self._show_conditions()
+            self.query_one(TrialTree).redraw()
+            pane = self.query_one(LogPane)
+            if pane.is_filtered:
+                pane.only(self._graph.chosen or "")
+
+    # what the user wants
+
+    def action_run(self) -> None:
+        """Runs the graph as its files are now, or stops it: what runs is finished first, the second time broken off."""
+        if self.performance is not None and self.is_running:
+            self.performance.stop()
+            again = "R again stops at once" if self.performance.asked_to_stop == 1 else "stopping at once"
+            self.notify(f"stopping: what runs now is finished first; {again}")
+        else:
+            self.post_message(self.Start(self.config, self.choices))
+
+    def action_rerun(self, whole: bool) -> None:
+        """Turns reuse off, or on again; for this screen only."""
+        name = self._graph.chosen
+        if whole:
+            self._rerun_all = not self._rerun_all
+        elif name is not None:
+            self._rerun ^= {name}
+        self._changed()
+
+    def action_switch(self) -> None:
+        """Switches the treatment under the cursor off or on, for good."""
+        node = self._by_name.get(self._graph.chosen or "")
+        condition = self.query_one(TrialTree).condition
+        if node is None or node.experiment.path is None or condition is None:
+            return
+        if condition == BASELINE_CONDITION:
+            self.notify("the baseline is always on: treatments are compared with it", severity="warning")
+            return
+        off = read_switches(node.experiment.path).off
+        if condition not in off and condition not in node.conditions:
+            self.notify(f"{condition} is switched off in an experiment above: switch it on there", severity="warning")
+            return
+        write_switches(node.experiment.path, off ^ {condition})
+        state = "on" if condition in off else "off"
+        self.notify(f"{condition} is {state} in {node.experiment.label}")
+        self._changed()
+
+    def action_reuse(self) -> None:
+        """Chooses the nodes that take their results from an earlier run."""
+        if self._prepared is None:
+            self.notify("the graph is not loaded yet", severity="warning")
+            return
+
+        def chosen(pins: dict[str, int] | None) -> None:
+            if pins is not None:
+                self._pins = pins
+                self._changed()
+
+        nodes = list(self._prepared.candidates)
+        self.app.push_screen(ReuseScreen(nodes, self._prepared.candidates, self._pins), chosen)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "reuse-nodes":
+            self.action_reuse()
+
+    def _changed(self) -> None:
+        if self.is_running:
+            self.notify("this holds from the next run on")
+        else:
+            self.performance = None
+            self.prepare()
+        self._redraw()
+
+    def action_tab(self, tab: str) -> None:
+        """Brings a tab to the front and its contents under the keys."""
+        self.query_one(TabbedContent).active = "data-tab" if tab == "data" else tab
+
+    def on_tabbed_content_tab_activated(self, event: TabbedContent.TabActivated) -> None:
+        if event.pane.id == "why" and self.performance is not None:
+            self.query_one(WhyPane).show_run(list(self.performance.live.nodes.values()))
+
+    def action_follow(self) -> None:
+        """Shows what only the experiment under the cursor prints, or all of them."""
+        pane = self.query_one(LogPane)
+        pane.only("" if pane.is_filtered else self._graph.chosen or "")
+
+    def action_plain(self) -> None:
+        """The present tab as text to select and copy."""
+        self.app.push_screen(PlainScreen(self._present_text()))
+
+    def action_copy(self) -> None:
+        self.app.copy_to_clipboard(self._present_text())
+        self.notify("copied")
+
+    def _present_text(self) -> str:
+        kinds = (LogPane, SummaryPane, WhyPane, ErrorsPane, DataPane)
+        active = self.query_one(TabbedContent).active_pane
+        pane = None if active is None else next((each for each in active.query("*") if isinstance(each, kinds)), None)
+        return "" if pane is None else pane.text
+
+    def action_editor(self) -> None:
+        """Opens the configuration of the experiment under the cursor in the user's editor."""
+        path = self._config_of_chosen()
+        self.post_message(self.Edit(str(path)))
+
+    def action_configure(self) -> None:
+        self.post_message(self.Configure(self._config_of_chosen()))
+
+    def on_errors_pane_edit(self, event: ErrorsPane.Edit) -> None:
+        self.post_message(self.Edit(event.file, event.line))
+
+    def on_summary_pane_open(self, event: SummaryPane.Open) -> None:
+        self.post_message(self.Edit(str(event.path)))
+
+    def _config_of_chosen(self) -> Path:
+        node = self._by_name.get(self._graph.chosen or "")
+        return self.config if node is None or node.experiment.path is None else node.experiment.path
+
+
+def _notes(node: Node) -> list[str]:
+    return [f"{node.experiment.label}: {notice}" for notice in node.switched]
+
+
+def _condition(node: Node, name: str) -> Condition:
+    treatment = node.treatments.get(name)
+    return Condition(
+        name=name,
+        is_on=name in node.conditions,
+        payload={} if treatment is None else treatment.apply_map,
+        inherited=treatment is None and name != BASELINE_CONDITION,
+        replicates=node.replicates,
+    )

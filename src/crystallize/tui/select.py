@@ -1,0 +1,320 @@
+"""The first screen: every experiment below a folder, and what is known of the one under the cursor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Footer, Input, Static, Tree
+from textual.widgets.tree import TreeNode
+
+from crystallize.errors import CrystallizeError
+from crystallize.experiment.folders.listing import Item, Listing, matching
+from crystallize.experiment.reports.opened import Choices, Opened
+from crystallize.tui.bench import Bench, Task
+from crystallize.tui.details import Details, Look
+from crystallize.tui.faults import FaultScreen
+from crystallize.words import near, plural
+
+RESCAN_SECONDS = 2.0
+LOOK_SECONDS = 0.15
+"""The cursor rests so long before the experiment under it is loaded."""
+EMPTY = "no experiments yet, press n"
+
+
+class ExperimentTree(Tree[Item | None]):
+    """Experiments by group. Its leaves are experiments, its other nodes groups."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select_cursor", "Run")]
+
+    def __init__(self) -> None:
+        super().__init__("experiments", id="experiments")
+        self.show_root = False
+        self.guide_depth = 2
+        self.faults: dict[Path, CrystallizeError] = {}
+        """What loading the code of experiments has shown."""
+        self.running: Path | None = None
+        """The experiment that runs now."""
+
+    def show(self, items: list[Item]) -> None:
+        """Shows `items`, with the cursor where it was."""
+        kept = self.item.path if self.item is not None else None
+        closed = {str(node.label) for node in self.root.children if not node.is_expanded}
+        self.clear()
+        groups: dict[str, TreeNode[Item | None]] = {}
+        chosen: TreeNode[Item | None] | None = None
+        for item in items:
+            if item.group not in groups:
+                groups[item.group] = self.root.add(item.group, expand=item.group not in closed)
+            leaf = groups[item.group].add_leaf(item.name, item)
+            chosen = leaf if chosen is None or item.path == kept else chosen
+        self.root.expand()
+        if chosen is not None:
+            self.call_after_refresh(self.move_cursor, chosen)
+
+    @property
+    def item(self) -> Item | None:
+        """The experiment under the cursor."""
+        return None if self.cursor_node is None else self.cursor_node.data
+
+    def fault_of(self, item: Item) -> CrystallizeError | None:
+        """Why the experiment cannot run, as far as is known."""
+        return item.error or self.faults.get(item.path)
+
+    def redraw(self) -> None:
+        """Shows marks that changed."""
+        self._invalidate()
+
+    def render_label(self, node: TreeNode[Item | None], base_style: Any, style: Any) -> Text:
+        """Icon and name, in the experiment's own colour; a mark where something is wrong with it."""
+        item = node.data
+        if item is None:
+            fold = "▾ " if node.is_expanded else "▸ "
+            return Text.assemble((fold, base_style), (str(node.label), "bold"), style=style)
+        label = Text(f"{item.icon} ")
+        label.append(item.name, style=_color(item.color))
+        if item.path == self.running:
+            label.append("  ◐ runs", style="bold yellow")
+        elif self.fault_of(item) is not None:
+            label.append("  ✘ e", style="bold red")
+        label.stylize(style)
+        return label
+
+
+def _color(name: str | None) -> str:
+    """`name` where it is a colour; a slip in a configuration spoils no screen."""
+    from rich.color import Color, ColorParseError
+
+    try:
+        return "" if name is None else Color.parse(name).name
+    except ColorParseError:
+        return ""
+
+
+class SelectScreen(Screen[None]):
+    """Chooses an experiment."""
+
+    class Chosen(Message):
+        """An experiment is to be opened, and run at once if `start`."""
+
+        def __init__(self, item: Item, start: bool) -> None:
+            super().__init__()
+            self.item = item
+            self.start = start
+
+    class Wanted(Message):
+        """Something beside the present experiment: ``new``, ``history`` or ``store``."""
+
+        def __init__(self, what: str, item: Item | None = None) -> None:
+            super().__init__()
+            self.what = what
+            self.item = item
+
+    class Looked(Message):
+        """What the bench found out about an experiment."""
+
+        def __init__(self, look: Look) -> None:
+            super().__init__()
+            self.look = look
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "want('new')", "New"),
+        Binding("o", "choose(False)", "Open"),
+        Binding("c", "want('edit')", "Configure"),
+        Binding("e", "fault", "Error"),
+        Binding("E", "want('editor')", "Editor", show=False),
+        Binding("slash", "search", "Search", key_display="/"),
+        Binding("r", "rescan", "Rescan"),
+        Binding("h", "want('history')", "History"),
+        Binding("s", "want('store')", "Store"),
+        Binding("escape", "clear_search", "Clear search", show=False),
+    ]
+
+    def __init__(self, folder: Path, bench: Bench) -> None:
+        super().__init__()
+        self._listing = Listing(folder)
+        self._bench = bench
+        self._items: list[Item] = []
+        self._asked: Task | None = None
+        self._words = ""
+        self._scanned = False
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="top")
+        with Horizontal(id="body"):
+            with Vertical(id="left"):
+                yield Input(placeholder="search ( / )", id="search", compact=True)
+                yield ExperimentTree()
+                yield Static(EMPTY, id="empty")
+            yield Details()
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.query_one("#empty").display = False
+        self._tree.focus()
+        self.set_interval(RESCAN_SECONDS, self.scan)
+        self.scan()
+
+    def on_screen_resume(self) -> None:
+        self.scan()
+        self._look()
+
+    @property
+    def _tree(self) -> ExperimentTree:
+        return self.query_one(ExperimentTree)
+
+    # what there is
+
+    @work(thread=True, exclusive=True, group="scan")
+    def scan(self) -> None:
+        """Looks at the folder, beside the screen."""
+        items = self._listing.scan()
+        self.app.call_from_thread(self._take, items)
+
+    def _take(self, items: list[Item]) -> None:
+        if not self.is_mounted or (self._scanned and items == self._items):
+            return
+        self._scanned = True
+        self._items = items
+        self._tree.faults = {}
+        self._show()
+
+    def _show(self) -> None:
+        found = list(matching(self._items, self._words)) if self._words else self._items
+        self._tree.show(found)
+        empty = self.query_one("#empty", Static)
+        empty.display = not found
+        self._tree.display = bool(found)
+        if not found:
+            empty.update(f"nothing is called like “{self._words}”" if self._items else EMPTY)
+            self.query_one(Details).clear()
+        self._show_top()
+
+    def _show_top(self) -> None:
+        graphs = sum(item.is_graph for item in self._items)
+        broken = sum(self._tree.fault_of(item) is not None for item in self._items)
+        told = Text.assemble(("◆ crystallize", "bold"), f"  {near(self._listing.folder)}  ", style="")
+        told.append(plural(len(self._items), "experiment"), style="dim")
+        if graphs:
+            told.append(f" · {plural(graphs, 'graph')}", style="dim")
+        if broken:
+            told.append(f" · {plural(broken, 'load error')} (e)", style="bold red")
+        self.query_one("#top", Static).update(told)
+
+    def mark_running(self, config: Path | None) -> None:
+        """Marks the experiment that runs now."""
+        if self.is_mounted:
+            self._tree.running = config
+            self._tree.redraw()
+
+    # what is known of one
+
+    def on_tree_node_highlighted(self, event: Tree.NodeHighlighted[Item | None]) -> None:
+        """Shows at once what the configuration says, and asks the bench for the rest."""
+        self._look()
+
+    def _look(self) -> None:
+        if self._asked is not None:
+            self._asked.dropped = True
+        item = self._tree.item
+        if item is None:
+            return
+        details = self.query_one(Details)
+        details.show(item)
+        fault = self._tree.fault_of(item)
+        if fault is not None:
+            details.show_fault(fault)
+        else:
+            self.set_timer(LOOK_SECONDS, lambda: self._ask(item))
+
+    def _ask(self, item: Item) -> None:
+        if item != self._tree.item or not self.is_current:
+            return
+
+        def done(found: Look | BaseException) -> None:
+            look = Look(item.path, fault=found) if isinstance(found, BaseException) else found
+            self.post_message(self.Looked(look))
+
+        self._asked = self._bench.put(lambda: look_at(item.path), done)
+
+    def on_select_screen_looked(self, event: Looked) -> None:
+        look = event.look
+        if isinstance(look.fault, CrystallizeError):
+            self._tree.faults[look.config] = look.fault
+        else:
+            self._tree.faults.pop(look.config, None)
+        self._tree.redraw()
+        self._show_top()
+        item = self._tree.item
+        if item is not None and item.path == look.config:
+            self.query_one(Details).complete(look)
+
+    # what the user wants
+
+    def on_tree_node_selected(self, event: Tree.NodeSelected[Item | None]) -> None:
+        if event.node.data is not None:
+            self.action_choose(True)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._words = event.value
+        self._show()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self._tree.focus()
+
+    def on_key(self, event: Any) -> None:
+        """Out of the search into what it found."""
+        if event.key == "down" and self.query_one("#search").has_focus:
+            self._tree.focus()
+
+    def action_choose(self, start: bool) -> None:
+        """Opens the experiment under the cursor."""
+        item = self._tree.item
+        if item is not None:
+            if item.error is not None:
+                self.action_fault()
+            else:
+                self.post_message(self.Chosen(item, start))
+
+    def action_want(self, what: str) -> None:
+        """Asks the app for another screen."""
+        if what not in ("edit", "editor") or self._tree.item is not None:
+            self.post_message(self.Wanted(what, self._tree.item))
+
+    def action_fault(self) -> None:
+        """What is wrong with the experiment under the cursor, else with the first that has a fault."""
+        item = self._tree.item
+        listed = [item, *self._items] if item is not None else self._items
+        for each in listed:
+            fault = self._tree.fault_of(each)
+            if fault is not None:
+                self.app.push_screen(FaultScreen(each.name, fault))
+                return
+        self.notify("nothing is wrong with any of these experiments")
+
+    def action_search(self) -> None:
+        self.query_one("#search").focus()
+
+    def action_clear_search(self) -> None:
+        search = cast(Input, self.query_one("#search"))
+        search.value = ""
+        self._tree.focus()
+
+    def action_rescan(self) -> None:
+        """Looks at everything again, the code of the present experiment too."""
+        self._scanned = False
+        self.scan()
+        self._look()
+
+
+def look_at(config: Path) -> Look:
+    """What the code and the history of one experiment say; to be called on the bench."""
+    opened = Opened(config)
+    return Look(config, outlook=opened.outlook(Choices()), known=opened.known(), opened=opened)

@@ -1,0 +1,67 @@
+"""A Ray cluster of two nodes on this machine, for the tests that need a real one. Nothing of it stays behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'crystallize-dag[ray]'")
+relaxed = pytest.mark.filterwarnings("default")
+"""Warnings of Ray are no business of ours."""
+
+_NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
+
+
+class TwoNodes:
+    """A head, which lives as long as the cluster, and a second node; each has one processor."""
+
+    def __init__(self, cluster: Any) -> None:
+        self._cluster = cluster
+        self._second: Any = None
+
+    @property
+    def address(self) -> str:
+        """``host:port``."""
+        return str(self._cluster.address)
+
+    def ensure_second(self) -> str:
+        """The id of the second node, which is started when it is not there."""
+        if self._second is None:
+            self._second = self._cluster.add_node(**_NODE)
+            self._cluster.wait_for_nodes()
+        return str(self._second.node_id)
+
+    def kill_second(self) -> None:
+        """Kills it as a power cut would."""
+        self._cluster.remove_node(self._second, allow_graceful=False)
+        self._second = None
+
+
+@contextmanager
+def two_nodes() -> Iterator[TwoNodes]:
+    """The cluster, for as long as the block lasts."""
+    before = {name: os.environ.get(name) for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO")}
+    os.environ.update(dict.fromkeys(before, "0"))
+    folder = tempfile.mkdtemp(prefix="ray-")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ray.cluster_utils import Cluster
+
+        cluster = Cluster(initialize_head=True, head_node_args={**_NODE, "temp_dir": folder})
+        try:
+            nodes = TwoNodes(cluster)
+            nodes.ensure_second()
+            yield nodes
+        finally:
+            cluster.shutdown()
+            shutil.rmtree(folder, ignore_errors=True)
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
