@@ -310,3 +310,47 @@ def test_a_wrong_step_name_lists_what_exists(tmp_path: Path) -> None:
     result = ExperimentGraph(producer, consumer).run()["c"]
 
     assert "Count/x.txt" in str(result.errors["baseline_rep_0"])
+
+
+def test_a_marker_never_stands_over_what_is_blocked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = Artifact("out.txt")
+
+    def graph(*, broken: bool) -> ExperimentGraph:
+        @pipeline_step()
+        def write(data: Any, ctx: FrozenContext, *, out: Artifact, factor: int = 1, broken: bool = False) -> Any:
+            if broken and factor == 2:
+                raise ValueError("broken")
+            out.write(str(factor).encode())
+            return data
+
+        upstream = Experiment(
+            constant(),
+            Pipeline([write(out=out, broken=broken)]),
+            name="up",
+            outputs=[out],
+            treatments=[Treatment("double", {"factor": 2})],
+        )
+        return ExperimentGraph(upstream, Experiment(ExperimentInput(out=out), Pipeline([keep()]), name="down"))
+
+    graph(broken=False).run(strategy="resume")
+    markers = [tmp_path / f"data/down/v0/{condition}/.crystallize_complete" for condition in ("baseline", "double")]
+    before = [marker.exists() for marker in markers]
+    graph(broken=True).run(strategy="resume")
+    broken = [marker.exists() for marker in markers]
+    again = graph(broken=False).run(strategy="resume")
+
+    assert before == [True, True]
+    assert broken == [True, False]
+    assert [marker.exists() for marker in markers] == [True, True]
+    assert again["down"].ran == {"baseline": 0, "double": 0}
+
+
+@data_source
+def constant(ctx: FrozenContext) -> int:
+    return 1
+
+
+@pipeline_step()
+def keep(data: Any, ctx: FrozenContext) -> Any:
+    return data

@@ -318,6 +318,9 @@ def test_a_need_that_no_node_can_meet_is_told_once(connected: Cluster, caplog: p
 def test_an_address_where_nobody_listens_is_told_at_once_and_never_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
     cluster = Cluster("127.0.0.1:9")
     with pytest.raises(DefinitionError, match=r"cannot use the Ray cluster at '127\.0\.0\.1:9'.*ray start --head"):
         cluster.ray  # noqa: B018
@@ -325,6 +328,18 @@ def test_an_address_where_nobody_listens_is_told_at_once_and_never_tried_again(
 
     with pytest.raises(DefinitionError, match="cannot use"):
         cluster.ray  # noqa: B018
+
+
+@needs_ray
+def test_a_connection_that_is_there_is_used_and_stays(connected: Cluster) -> None:
+    ray = connected.ray
+    second = Cluster("auto")
+
+    assert second.ray is ray
+    second.close()
+    assert ray.is_initialized()
+    with pytest.raises(DefinitionError, match=r"already connected to the Ray cluster at '.*', not to 'other:1'"):
+        Cluster("other:1").ray  # noqa: B018
 
 
 def test_a_run_uses_one_cluster() -> None:

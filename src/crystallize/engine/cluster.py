@@ -87,7 +87,9 @@ class Cluster:
 
     def _connected(self) -> Any:
         ray = imported()
-        if not ray.is_initialized():
+        if ray.is_initialized():
+            self._check_same(str(ray.get_runtime_context().gcs_address))
+        else:
             settings: dict[str, Any] = {"include_dashboard": False} if self.address == LOCAL else {}
             try:
                 _knock(self.address)
@@ -101,6 +103,15 @@ class Cluster:
                 ) from None
             self._is_ours = True
         return ray
+
+    def _check_same(self, present: str) -> None:
+        """Raises DefinitionError when the process is connected to another cluster than is asked for."""
+        if self.address not in ("auto", LOCAL, present):
+            raise DefinitionError(
+                f"this process is already connected to the Ray cluster at '{present}', not to '{self.address}'",
+                key="address",
+                remedy="call ray.shutdown() first, or give 'auto'",
+            )
 
 
 def imported() -> Any:

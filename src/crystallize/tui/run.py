@@ -145,7 +145,7 @@ class RunScreen(Screen[None]):
         return self.query_one(GraphTree)
 
     @property
-    def is_running(self) -> bool:
+    def _goes_on(self) -> bool:
         return self.performance is not None and not self.performance.over
 
     @property
@@ -300,7 +300,7 @@ class RunScreen(Screen[None]):
 
     def action_run(self) -> None:
         """Runs the graph as its files are now, or stops it: what runs is finished first, the second time broken off."""
-        if self.performance is not None and self.is_running:
+        if self.performance is not None and self._goes_on:
             self.performance.stop()
             again = "R again stops at once" if self.performance.asked_to_stop == 1 else "stopping at once"
             self.notify(f"stopping: what runs now is finished first; {again}")
@@ -353,7 +353,7 @@ class RunScreen(Screen[None]):
             self.action_reuse()
 
     def _changed(self) -> None:
-        if self.is_running:
+        if self._goes_on:
             self.notify("this holds from the next run on")
         else:
             self.performance = None

@@ -47,6 +47,8 @@ class Conclusion:
             self._began = True
         if isinstance(event, (events.JobStarted, events.JobFailed)):  # one that failed may not even have been started
             self._view.start(event.job.task.condition)
+        elif isinstance(event, events.JobBlocked):
+            self._view.open(event.job.task.condition)
         self._collected.keep(event)
         if isinstance(event, events.JobDone):
             self._view.place(event.job.task, event.record)

@@ -69,6 +69,7 @@ class ExperimentView:
         self._set_paths()
         self._rows = dict(shared.of(self.folder))
         self._opened: set[str] = set()
+        self._began = False
         self._laid: dict[str, dict[str, ViewFile]] = {}
         self._restored: list[str] = []
 
@@ -97,13 +98,18 @@ class ExperimentView:
         return None
 
     def start(self, condition: str) -> None:
-        """Takes the condition's marker down before its first trial runs; harmless when called again."""
-        if condition in self._opened:
-            return
-        if self._versioned and not self._opened and self.path.exists():
+        """As `open`, before the condition's first trial runs; a versioned view goes on in a new folder."""
+        if self._versioned and not self._began and self.path.exists():
             self.version += 1
             self._set_paths()
             self._rows = {}
+        self._began = True
+        self.open(condition)
+
+    def open(self, condition: str) -> None:
+        """Takes the condition's marker down: it is not complete any more. Harmless when called again."""
+        if condition in self._opened:
+            return
         wish = self.wish(condition)
         row = self._rows.get(condition)
         if row is not None:
@@ -140,7 +146,7 @@ class ExperimentView:
         for condition in collected.conditions:
             self._settle(condition, collected)
         self._write_folder_files(collected)
-        if self._versioned and self._opened:
+        if self._versioned and self._began:
             self._shared.flush()
             versions = list(versions_of(self._store.root / self._name))
             prune(self._store, self._name, versions, keep=self._keep, big_bytes=self._big_bytes)
