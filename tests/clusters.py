@@ -36,7 +36,6 @@ class TwoNodes:
         """The id of the second node, which is started when it is not there."""
         if self._second is None:
             self._second = self._cluster.add_node(**_NODE)
-            self._cluster.wait_for_nodes()
         return str(self._second.node_id)
 
     def kill_second(self) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from .clusters import TwoNodes, two_nodes
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -23,3 +26,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test writes into the project or reads its settings."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def nodes() -> Iterator[TwoNodes]:
+    """A Ray cluster that all tests share: starting one takes seconds."""
+    with two_nodes() as started:
+        yield started

@@ -124,9 +124,12 @@ class Session:
         request: Request,
         watchers: Sequence[events.Watcher],
         checkpoint: Callable[[], Awaitable[None]] | None = None,
+        *,
+        gate: Callable[[], Awaitable[object]] | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> Report:
-        """As `run`, inside the caller's event loop; `checkpoint` is awaited before each job starts."""
-        with self._running(plan, request, watchers, checkpoint) as (driver, feed, report):
+        """As `run`, inside the caller's event loop; for `checkpoint` and `gate` see `Driver`."""
+        with self._running(plan, request, watchers, checkpoint, stop, gate=gate) as (driver, feed, report):
             with uncollected():
                 settled = driver.prepare()
             if not settled:
@@ -161,6 +164,7 @@ class Session:
         checkpoint: Callable[[], Awaitable[None]] | None,
         stop: Callable[[], bool] = lambda: False,
         interrupt: Interrupt | None = None,
+        gate: Callable[[], Awaitable[object]] | None = None,
     ) -> Iterator[tuple[Driver, Feed, Callable[[], Report]]]:
         from crystallize.engine.executors import Executors
         from crystallize.engine.interrupt import Interrupt
@@ -186,6 +190,7 @@ class Session:
                 watchers=told,
                 stop_asked=lambda: interrupt.asked or stop(),
                 checkpoint=checkpoint,
+                gate=gate,
                 executors=Executors(Machine(devices(self.settings.environ)), request.jobs),
             )
             lives = [History(stores[root]).live(watcher.run) for root, watcher in histories.items()]

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cloudpickle
@@ -21,7 +22,7 @@ from crystallize.plan.workspace import Workspace
 from crystallize.store.record import Output
 from crystallize.store.store import Store
 
-from ..clusters import TwoNodes, needs_ray, relaxed, two_nodes
+from ..clusters import TwoNodes, needs_ray, relaxed
 from .scripted import ScriptedWork
 
 pytestmark = relaxed
@@ -31,24 +32,19 @@ LARGE = 100_000
 
 
 @pytest.fixture(scope="module")
-def nodes() -> Iterator[TwoNodes]:
+def connected(nodes: TwoNodes) -> Iterator[Cluster]:
     from . import scripted
 
     # Workers cannot import the tests.
     modules = [sys.modules[__name__], scripted]
     for module in modules:
         cloudpickle.register_pickle_by_value(module)
-    with two_nodes() as started:
-        yield started
-    for module in modules:
-        cloudpickle.unregister_pickle_by_value(module)
-
-
-@pytest.fixture(scope="module")
-def connected(nodes: TwoNodes) -> Iterator[Cluster]:
+    nodes.ensure_second()
     cluster = Cluster(nodes.address)
     yield cluster
     cluster.close()
+    for module in modules:
+        cloudpickle.unregister_pickle_by_value(module)
 
 
 class Runner:
@@ -300,6 +296,19 @@ def test_another_version_there_is_refused(connected: Cluster, tmp_path: Path, mo
     monkeypatch.setattr(executor_ray, "own_version", lambda: "9.9")
 
     with pytest.raises(MachineError, match=r"there, 9\.9 here; install the same everywhere"):
+        Runner(connected, tmp_path / "data").one(lambda workspace: {})
+
+
+@needs_ray
+def test_a_machine_without_crystallize_is_told(
+    connected: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = ModuleType("absent_there")
+    exec("def do(*job): pass", vars(absent))
+    monkeypatch.setitem(sys.modules, "absent_there", absent)
+    monkeypatch.setattr(executor_ray, "worker_ray", absent)
+
+    with pytest.raises(MachineError, match=r"No module named 'absent_there'\); install crystallize there"):
         Runner(connected, tmp_path / "data").one(lambda workspace: {})
 
 

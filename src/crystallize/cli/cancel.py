@@ -11,7 +11,9 @@ def cancel(
     run: Annotated[str, typer.Argument(metavar="RUN", help="The number of a run, or latest.")],
     now: Annotated[bool, typer.Option("--now", help="Stop at once; what runs now is lost.")] = False,
 ) -> None:
-    """Ask a run to stop: trials that run are finished, no others begin, and what is finished is kept.
+    """Ask a run to stop.
+
+    Trials that run are finished, no others begin, and what is finished is kept.
 
     \b
     Examples:

@@ -91,7 +91,7 @@ def explain(
     settings = Settings.load(spec.path.parent)
     running = PipelineRun(spec, asked, settings)
     with running.foreseen() as (foreseen, store):
-        rows = [_foreseen(each, store) for each in foreseen]
+        rows = [_foreseen(each, store) for each in foreseen if not running.fetches(each.job)]
     counts = Counter(row.state for row in rows)
     if form is Output.json:
         console.print_json(
@@ -127,7 +127,8 @@ def _foreseen(foreseen: Foreseen, store: Store) -> NodeRow:
     elif isinstance(decision, Miss):
         reason = decision.why
     elif foreseen.waits_for is not None:
-        reason = f"waits for {foreseen.waits_for.label}"
+        above = foreseen.waits_for
+        reason = f"waits for {above.label.replace('/.fetch/', ': the download of ', 1)}"
     else:
         reason = ""
     return NodeRow(

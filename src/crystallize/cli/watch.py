@@ -25,9 +25,10 @@ def watch(
     run: Annotated[str, typer.Argument(metavar="[RUN]", help="The number of a run, or latest.")] = "latest",
     log: Annotated[bool, typer.Option("--log", help="Show what a run in the background prints.")] = False,
 ) -> None:
-    """Follow a run until it is over, then say what it did; end with its exit code.
+    """Follow a run until it is over.
 
-    The latest run is the newest that is going on, else the newest. Ctrl-C ends the watching, not the run.
+    Then it says what the run did, and ends with its exit code. The latest run is the newest that is going on, else the
+    newest. Ctrl-C ends the watching, not the run.
 
     \b
     Examples:

@@ -9,7 +9,7 @@ import logging
 import socket
 import sys
 from collections.abc import Mapping
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from crystallize.errors import DefinitionError
@@ -18,6 +18,7 @@ from crystallize.plan.needs import Needs
 LOCAL = "local"
 """The address of a cluster that is this machine, started for the run and stopped after it."""
 KNOCK_SECONDS = 5.0
+LAST_WORDS_SECONDS = 0.5
 LOOK_AGAIN_SECONDS = 2.0
 """Nodes come and go."""
 
@@ -66,10 +67,17 @@ class Cluster:
         return self._ray
 
     def slots(self, needs: Needs) -> int:
-        """How many jobs with these needs the nodes can run at once; 1 when none can, and a warning says so, once."""
+        """How many jobs with these needs the nodes can run at once; 1 when none can, and a warning says so, once.
+
+        1 as well where there is no cluster: each job is told so when it runs.
+        """
+        try:
+            ray = self.ray
+        except DefinitionError:
+            return 1
         if monotonic() - self._looked > LOOK_AGAIN_SECONDS:
             self._looked = monotonic()
-            self._nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
+            self._nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         fitting = sum(_slots(node, wanted(needs)) for node in self._nodes)
         listed = ", ".join(f"{value:g} {name}" for name, value in wanted(needs).items() if value)
         if not fitting and listed not in self._warned:
@@ -82,6 +90,8 @@ class Cluster:
     def close(self) -> None:
         """Leaves the cluster, unless somebody else in this process had connected before."""
         if self._is_ours:
+            # What jobs print reaches us a moment after they have ended.
+            sleep(LAST_WORDS_SECONDS)
             self._ray.shutdown()
             self._is_ours = False
 
@@ -89,19 +99,19 @@ class Cluster:
         ray = imported()
         if ray.is_initialized():
             self._check_same(str(ray.get_runtime_context().gcs_address))
-        else:
-            settings: dict[str, Any] = {"include_dashboard": False} if self.address == LOCAL else {}
-            try:
-                _knock(self.address)
-                ray.init(address=self.address, logging_level=logging.ERROR, **settings)
-            except (RuntimeError, ValueError, OSError) as error:
-                fact = " ".join(str(error).split()).partition(". ")[0]
-                raise DefinitionError(
-                    f"cannot use the Ray cluster at '{self.address}' ({fact})",
-                    key="address",
-                    remedy="start one with 'ray start --head', name another, or say 'local' for this machine alone",
-                ) from None
-            self._is_ours = True
+            return ray
+        settings: dict[str, Any] = {"include_dashboard": False} if self.address == LOCAL else {}
+        try:
+            _knock(self.address)
+            ray.init(address=self.address, logging_level=logging.ERROR, **settings)
+        except (RuntimeError, ValueError, OSError) as error:
+            fact = " ".join(str(error).split()).partition(". ")[0]
+            raise DefinitionError(
+                f"cannot use the Ray cluster at '{self.address}' ({fact})",
+                key="address",
+                remedy="start one with 'ray start --head', name another, or say 'local' for this machine alone",
+            ) from None
+        self._is_ours = True
         return ray
 
     def _check_same(self, present: str) -> None:

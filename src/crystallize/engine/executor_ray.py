@@ -16,7 +16,7 @@ from crystallize.engine import worker_ray
 from crystallize.engine.cluster import Cluster, wanted
 from crystallize.engine.parcel import packed_job, unpacked
 from crystallize.engine.watchdog import word_of
-from crystallize.errors import CrystallizeError, JobTimeoutError, WorkerLostError, in_words
+from crystallize.errors import CrystallizeError, JobTimeoutError, MachineError, WorkerLostError, in_words, message_of
 from crystallize.fingerprint.environment import own_version
 from crystallize.plan.job import Group, Outcome, Work
 from crystallize.plan.workspace import Workspace
@@ -95,5 +95,9 @@ def _lost(error: Exception, folder: Path) -> CrystallizeError:
     hung = word_of(folder)
     if hung is not None:
         return JobTimeoutError(hung.what, hung.seconds, hung.where)
+    cause = getattr(error, "cause", None)
+    if cause is not None:
+        fact = message_of(cause).strip().rpartition("\n")[2]
+        return MachineError(f"a machine of the cluster cannot begin the job ({fact}); install crystallize there")
     fact = in_words(error).partition("\n")[0].rstrip(".")
     return WorkerLostError(f"was lost ({fact})", SYSTEM_RETRIES + 1)

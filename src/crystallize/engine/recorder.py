@@ -9,7 +9,11 @@ from __future__ import annotations
 from time import perf_counter
 from typing import Generic, TypeVar
 
+from crystallize.fingerprint.manifest import Manifest
+from crystallize.plan.job import Job, Outcome
+from crystallize.plan.workspace import Workspace
 from crystallize.store.record import NewRecord, Record
+from crystallize.store.reuse import NOT_REUSABLE
 from crystallize.store.store import Store
 
 BATCH_RECORDS = 256
@@ -58,3 +62,25 @@ class Recorder(Generic[T]):
         for key, store in stores.items():
             committed[key] = store.put_many([new for owner, new, _ in batch if owner is store])[::-1]
         return [(tag, committed[id(store)].pop()) for store, _, tag in batch]
+
+
+def new_record(
+    job: Job, manifest: Manifest, outcome: Outcome, workspace: Workspace, seconds: float, unrecordable: str | None
+) -> NewRecord:
+    """What is kept of a job that ended with `outcome` after `seconds`.
+
+    `unrecordable` says why it must never be reused; None: it may.
+    """
+    return NewRecord(
+        manifest=manifest,
+        label=job.label,
+        metrics=outcome.metrics,
+        facts=outcome.facts if unrecordable is None else {**outcome.facts, NOT_REUSABLE: unrecordable},
+        provenance=outcome.provenance,
+        outputs=workspace.outputs,
+        small_blobs=workspace.small_blobs,
+        seconds=seconds,
+        run=workspace.run,
+        observations=outcome.observations,
+        once=unrecordable is not None,
+    )

@@ -6,10 +6,8 @@ before any event loop exists; a wholly reused plan never starts one.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from itertools import chain
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,11 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from crystallize.engine.attempts import attempted
 from crystallize.engine.claims import Claim, Claims
 from crystallize.engine.executors import Executors
+from crystallize.engine.floors import JobFloors
+from crystallize.engine.leads import LeadEnd, Leads
 from crystallize.engine.machine import Machine
 from crystallize.engine.manifests import Settled, left_by, question_for
 from crystallize.engine.pulse import Pulse
-from crystallize.engine.recorder import Recorder
-from crystallize.engine.schedule import Schedule, State
+from crystallize.engine.queues import Queues
+from crystallize.engine.recorder import Recorder, new_record
+from crystallize.engine.schedule import SETTLED, Schedule, State
 from crystallize.engine.spared import Spared
 from crystallize.engine.teller import Teller
 from crystallize.errors import BlockedError, message_of
@@ -32,8 +33,8 @@ from crystallize.plan.job import Group, Job, Outcome, Yield
 from crystallize.plan.plan import Plan
 from crystallize.plan.workspace import Workspace
 from crystallize.store.compare import compared
-from crystallize.store.record import NewRecord, Output, Record
-from crystallize.store.reuse import NOT_REUSABLE, Force, Hit, Miss, Question, decide_many
+from crystallize.store.record import Output, Record
+from crystallize.store.reuse import Force, Hit, Miss, Question, decide_many
 from crystallize.store.store import Store
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Driver:
     watchers : told every event, in this order.
     stop_asked : whether the user wants no further job to be started.
     checkpoint : awaited before each job starts.
+    gate : awaited whenever jobs might be started, when all that has ended has been told.
     executors : where jobs run; the driver closes them.
     """
 
@@ -78,6 +80,7 @@ class Driver:
         watchers: Sequence[events.Watcher],
         stop_asked: Callable[[], bool],
         checkpoint: Callable[[], Awaitable[None]] | None = None,
+        gate: Callable[[], Awaitable[object]] | None = None,
         executors: Executors | None = None,
     ) -> None:
         self._plan = plan
@@ -85,16 +88,17 @@ class Driver:
         self._runs = [runs[group.root] for group in plan.groups]
         self._stop_asked = stop_asked
         self._checkpoint = checkpoint
-        floors = {id(store): store.floors() for store in stores.values()}
-        self._floors = [floors[id(store)] for store in self._stores]
+        self._gate = gate
+        self._floors = JobFloors(plan, self._stores)
         self._schedule = Schedule(plan)
         self._settled = Settled(plan)
         self.pulse = Pulse(plan, stores)
-        self._teller = Teller(plan, [self.pulse, *watchers, self._free])
-        self._recorder: Recorder[int] = Recorder()
         self._executors = executors or Executors(Machine())
+        self._queues = Queues(plan, self._executors)
+        self._leads = Leads(plan, self._queues.ask)
+        self._teller = Teller(plan, [self.pulse, *watchers, self._leads, self._free])
+        self._recorder: Recorder[int] = Recorder()
         self._claims = Claims()
-        self._queues: dict[str, list[int]] = {}
         self._elsewhere: list[int] = []
         self._misses: dict[int, _Queued] = {}
         self._uncommitted: dict[int, str | None] = {}
@@ -124,11 +128,15 @@ class Driver:
 
         running: set[asyncio.Task[None]] = set()
         try:
-            while not self._schedule.finished:
-                if self._stop_asked():
+            while not self._schedule.finished or self._leads.active:
+                if self._gate is not None:
+                    self._commit()
+                    await self._gate()
+                if self._stop_asked() and not self._schedule.finished:
                     self._cancel_unstarted()
                 self._decide_ready()
-                index = self._next()
+                self._follow_leads()
+                index = next(filter(self._may_start, self._queues.startable()), None)
                 if self._checkpoint is not None:
                     await self._checkpoint()
                 if index is None:
@@ -140,6 +148,7 @@ class Driver:
                     await self._execute(index)
             self._commit()
         finally:
+            await self._leads.stop()
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
@@ -154,10 +163,11 @@ class Driver:
 
         if self._uncommitted:
             self._commit()
-        elif running:
-            done, _ = await asyncio.wait(running, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            running -= done
-            for task in done:
+        elif running or self._leads.active:
+            awaited = {*running, *self._leads.awaited()} if self._leads.active else running
+            done, _ = await asyncio.wait(awaited, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            for task in running & done:
+                running.remove(task)
                 task.result()
         elif self._elsewhere:
             await asyncio.sleep(POLL_SECONDS)
@@ -176,7 +186,7 @@ class Driver:
         for index in indices:
             job = self._plan.jobs[index]
             try:
-                question = question_for(job, self._settled.manifest(job), self._floors[job.group])
+                question = question_for(job, self._settled.manifest(job), self._floors.of(job.group))
             except Exception as error:
                 self._fail(index, error, None, 0.0)
             else:
@@ -191,7 +201,7 @@ class Driver:
                     self._reuse(index, decision.record)
                 else:
                     self._misses[index] = _Queued(question.manifest, decision, version)
-                    heapq.heappush(self._queues.setdefault(self._executors.key(self._group_of(index)), []), index)
+                    self._queues.put(index)
                     self._claims.expect(question.manifest.fingerprint, store)
                     if decision.kind == "forced" and not self._fetches(index):
                         self.spared.note(question, store)
@@ -206,14 +216,33 @@ class Driver:
 
     # starting
 
-    def _next(self) -> int | None:
-        """The next job to run, its fingerprint held and its inputs committed; None when none may start now."""
-        for queue in list(self._queues.values()):
-            while queue and self._executors.room(self._group_of(queue[0])) > 0:
-                index = heapq.heappop(queue)
-                if self._may_start(index):
-                    return index
-        return None
+    def _follow_leads(self) -> None:
+        """Begins leads whose jobs wait to be asked for, and settles what nobody will ask for any more."""
+        for group in self._queues.led():
+            error = self._teller.begin(group)
+            if error is not None:
+                for index in self._queues.take_unasked(group):
+                    self._fail(index, error, self._misses[index].miss, 0.0)
+            elif not self._leads.has_begun(group):
+                self._teller.hold(group)
+                self._leads.begin(group)
+        for ended in self._leads.take_ended():
+            self._end_lead(ended)
+
+    def _end_lead(self, ended: LeadEnd) -> None:
+        self._queues.take_unasked(ended.group)
+        for job in self._plan.jobs:
+            index = job.index
+            if job.group != ended.group or self._schedule.state(index) in SETTLED or self._queues.is_asked(index):
+                continue
+            if ended.error is not None:
+                self._fail(index, ended.error, None, 0.0)
+                continue
+            self._misses.pop(index, None)
+            below = self._schedule.settle(index, State.CANCELLED)
+            self._teller.tell_settled(events.JobCancelled(job))
+            self._tell_blocked(below, f"{job.label}, which it reads, was not asked for")
+        self._teller.release(ended.group, ended.error)
 
     def _may_start(self, index: int) -> bool:
         job = self._plan.jobs[index]
@@ -232,7 +261,7 @@ class Driver:
             return False
         if store.outside_version() != version or self._claims.is_double(manifest.fingerprint, store):
             decision = decide_many(
-                [question_for(job, manifest, self._floors[job.group])], store, self._runs[job.group]
+                [question_for(job, manifest, self._floors.of(job.group))], store, self._runs[job.group]
             )[0]
             if isinstance(decision, Hit):
                 twins = self._claims.release(index)
@@ -259,7 +288,9 @@ class Driver:
         try:
             outcome = await attempted(self._executors, self._plan.groups[job.group], job, workspace)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) or _is_being_cancelled():
+            from crystallize.engine.loops import is_being_cancelled
+
+            if isinstance(error, KeyboardInterrupt) or is_being_cancelled():
                 raise
             self._fail(index, error, self._misses[index].miss, perf_counter() - started)
         else:
@@ -286,19 +317,7 @@ class Driver:
         job = self._plan.jobs[index]
         failed = None if outcome.error is None else "it failed"
         unrecordable = failed or outcome.unrecordable or workspace.changed_input()
-        record = NewRecord(
-            manifest=self._misses[index].manifest,
-            label=job.label,
-            metrics=outcome.metrics,
-            facts=outcome.facts if unrecordable is None else {**outcome.facts, NOT_REUSABLE: unrecordable},
-            provenance=outcome.provenance,
-            outputs=workspace.outputs,
-            small_blobs=workspace.small_blobs,
-            seconds=seconds,
-            run=self._runs[job.group],
-            observations=outcome.observations,
-            once=unrecordable is not None,
-        )
+        record = new_record(job, self._misses[index].manifest, outcome, workspace, seconds, unrecordable)
         may_have_run = self._misses[index].miss.kind in MAY_HAVE_RUN_BEFORE and not self._fetches(index)
         if unrecordable is None and may_have_run:
             record = compared(record, self._store_of(index))
@@ -322,7 +341,7 @@ class Driver:
                 note = "its metrics cannot be kept"
             twins = self._claims.release(index)
             miss = self._misses.pop(index).miss
-            self._lift_floor(self._plan.jobs[index])
+            self._floors.lift(self._plan.jobs[index])
             self._teller.tell_settled(events.JobDone(self._plan.jobs[index], record, miss, note))
             self._decide(twins)
 
@@ -332,15 +351,11 @@ class Driver:
         if self._uncommitted and not self._uncommitted.keys().isdisjoint(self._plan.upstream_of(job)):
             self._commit()
 
-    def _lift_floor(self, job: Job) -> None:
-        if self._floors[job.group].pop(job.label, None) is not None:
-            self._store_of(job.index).clear_floors([job.label])
-
     def _fail(self, index: int, error: BaseException, miss: Miss | None, seconds: float) -> None:
         """Settles a job as failed, its twins with it, and what lies below as blocked."""
         job = self._plan.jobs[index]
         if miss is not None and miss.kind in ("forced", "after"):
-            self._discard_earlier(index)
+            self._floors.put(job)
         self._misses.pop(index, None)
         blocked = self._schedule.settle(index, State.FAILED)
         self._teller.tell_settled(events.JobFailed(job, error, miss, seconds))
@@ -348,26 +363,22 @@ class Driver:
             stopped = self._plan.jobs[below]
             if self._fetches(index) and index in self._plan.upstream_of(stopped):
                 if isinstance(stopped.policy, Force):
-                    self._discard_earlier(below)
+                    self._floors.put(stopped)
                 self._teller.tell_settled(events.JobFailed(stopped, error, None, seconds))
                 continue
-            fact = f"{job.label}, which it reads, failed ({message_of(error)})"
-            reason = BlockedError(f"{stopped.label} was not run: {fact}")
-            self._teller.tell_settled(events.JobBlocked(stopped, reason))
+            self._tell_blocked([below], f"{job.label}, which it reads, failed ({message_of(error)})")
         for twin in self._claims.release(index, error):
             self._fail(twin, error, miss, 0.0)
 
-    def _discard_earlier(self, index: int) -> None:
-        """From now on only what is recorded after this failure serves in place of the job."""
-        if not self._fetches(index):
-            store = self._store_of(index)
-            store.set_floor(self._plan.jobs[index].label, store.latest_number(), "failed since")
+    def _tell_blocked(self, indices: Sequence[int], fact: str) -> None:
+        for index in indices:
+            job = self._plan.jobs[index]
+            self._teller.tell_settled(events.JobBlocked(job, BlockedError(f"{job.label} was not run: {fact}")))
 
     def _cancel_unstarted(self) -> None:
         """Settles every job that has not started as cancelled."""
         self.interrupted = True
-        waiting = [*chain.from_iterable(self._queues.values()), *self._elsewhere]
-        self._queues, self._elsewhere = {}, []
+        waiting, self._elsewhere = [*self._queues.take_all(), *self._elsewhere], []
         stopped = self._schedule.cancel_unstarted()
         for index in waiting:
             self._misses.pop(index, None)
@@ -384,11 +395,3 @@ class Driver:
 
     def _store_of(self, index: int) -> Store:
         return self._stores[self._plan.jobs[index].group]
-
-
-def _is_being_cancelled() -> bool:
-    """Whether this task is asked to stop; user code may raise `CancelledError` by itself."""
-    import asyncio
-
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -20,6 +20,7 @@ class Teller:
         for job in plan.jobs:
             self._untold[job.group] += 1
         self._begun: dict[int, BaseException | None] = {}
+        self._held: set[int] = set()
 
     def tell(self, event: events.Event) -> None:
         """Calls every watcher with `event`, in order."""
@@ -35,10 +36,17 @@ class Teller:
         group = event.job.group
         self.tell(_as_fetch(event) if self._only_fetches(group) else event)
         self._untold[group] -= 1
-        if not self._untold[group]:
-            error = self._end(group)
-            if not self._only_fetches(group):
-                self.tell(events.GroupSettled(group, error))
+        self._end_if_over(group)
+
+    def hold(self, group: int) -> None:
+        """The group is not over, whatever is told of its jobs, until it is released."""
+        self._held.add(group)
+
+    def release(self, group: int, error: BaseException | None = None) -> None:
+        """The group is over when its last job is told of; `error` is what went wrong beside them."""
+        self._held.discard(group)
+        self._begun[group] = self._begun.get(group) or error
+        self._end_if_over(group)
 
     def begin(self, group: int) -> BaseException | None:
         """Begins the group's work if it has not begun; the exception that beginning it raised, then and later."""
@@ -54,6 +62,13 @@ class Teller:
         """Ends every group that has begun and not ended: what remains when a run breaks off."""
         for group in list(self._begun):
             self._end(group)
+
+    def _end_if_over(self, group: int) -> None:
+        if self._untold[group] or group in self._held:
+            return
+        error = self._end(group)
+        if not self._only_fetches(group):
+            self.tell(events.GroupSettled(group, error))
 
     def _only_fetches(self, group: int) -> bool:
         return self._plan.groups[group].fetches_for is not None

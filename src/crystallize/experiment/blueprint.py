@@ -85,6 +85,8 @@ class Blueprint:
         """The configuration file, for messages."""
         self.defined_strategy: str | None = None
         """Strategy that the definition gives; None: it gives none."""
+        self.run_replicates: int | None = None
+        """How often each condition runs in the present run, for hooks; None outside of one."""
         self._replicates = checked_replicates(replicates)
         written = _listed("outputs", outputs.values() if isinstance(outputs, Mapping) else outputs, Artifact)
         check_distinct("artifact", [artifact.name for artifact in written])
@@ -101,8 +103,8 @@ class Blueprint:
 
     @property
     def replicates(self) -> int:
-        """How often each condition runs; 1 where nothing says otherwise."""
-        return self.defined_replicates or 1
+        """How often each condition runs, in the present run if there is one; 1 where nothing says otherwise."""
+        return self.run_replicates or self.defined_replicates or 1
 
     @replicates.setter
     def replicates(self, value: int) -> None:
@@ -154,20 +156,26 @@ class Blueprint:
         return None
 
     def executor(self, trials: int) -> tuple[str, int]:
-        """Where trials run (``serial``, ``async``, ``thread`` or ``process``) and how many of `trials` at a time.
+        """Where trials run (``serial``, ``async``, ``thread``, ``process`` or ``ray``), and how many of them at a time.
 
-        The last plugin that says so decides. Raises DefinitionError for what is not here yet.
+        The last plugin that says so decides.
         """
         for plugin in reversed(self.plugins):
             if isinstance(plugin, Execution):
                 return plugin.mode, plugin.workers(trials)
-            if overrides(plugin, "run_experiment_loop"):
-                raise DefinitionError(
-                    f"plugin {type(plugin).__name__} of experiment '{self.label}' has a run_experiment_loop of its "
-                    f"own, which is not called yet",
-                    remedy="leave the method out, or use SerialExecution, ParallelExecution or AsyncExecution",
-                )
         return "serial", 1
+
+    @property
+    def loop_plugin(self) -> BasePlugin | None:
+        """The plugin whose own `run_experiment_loop` orders the replicates: the last that says anything of execution.
+
+        None when that is one of ours.
+        """
+        for plugin in reversed(self.plugins):
+            if overrides(plugin, "run_experiment_loop"):
+                is_ours = type(plugin).run_experiment_loop.__module__.partition(".")[0] == "crystallize"
+                return None if is_ours else plugin
+        return None
 
     def validate(self) -> None:
         """Raises DefinitionError (a ValueError) without a datasource or a pipeline, and a TypeError for wrong ones."""

@@ -17,7 +17,6 @@ from crystallize.experiment.compiling.node import Asked, Node, Nodes
 from crystallize.experiment.compiling.ports import PortMaker
 from crystallize.experiment.compiling.replicates import count_replicates
 from crystallize.experiment.compiling.tables import tables_of
-from crystallize.experiment.objects.constants import BASELINE_CONDITION
 from crystallize.experiment.objects.links import volatile_sources
 from crystallize.experiment.objects.plugins import SeedPlugin
 from crystallize.experiment.parts import Surroundings
@@ -25,9 +24,10 @@ from crystallize.experiment.pinning import check_pinned_names, pinned_trials
 from crystallize.experiment.results.collect import Collected
 from crystallize.experiment.results.view_rows import ViewRows
 from crystallize.experiment.trial import Trial
+from crystallize.experiment.upstream import never_recorded
 from crystallize.fingerprint.digest import digest_of
 from crystallize.fingerprint.manifest import Part, PartTable
-from crystallize.plan.job import Job
+from crystallize.plan.job import Job, Late, Resolved, Yield
 from crystallize.plan.plan import Plan
 from crystallize.session import Session
 from crystallize.store.reuse import Exactly, Force, Policy, Use
@@ -62,7 +62,7 @@ def compile_graph(
     for node in ordered:
         tables = tables_of(node, session, around) if _decides(node) else {}
         if node.work is not None and tables:
-            node.work.uses_numpy = any(part.name == "env.numpy" for part in tables[BASELINE_CONDITION].parts)
+            node.work.uses_numpy = any(part.name == "env.numpy" for part in next(iter(tables.values())).parts)
         trials = _trials(node, shared, asked)
         if node.volatile:
             add_fetches(plan, node, nodes, trials, session, around)
@@ -122,6 +122,7 @@ def _add_jobs(
         condition, replicate = trial.condition, trial.replicate
         name = f"{label}/{condition}/{replicate}"
         inputs = ports.of(condition, replicate) + fetched_ports(node, condition, replicate) if ports else ()
+        policy = policies[condition] if ports else _recorded(name, condition, replicate, node, session)
         plan.jobs.append(
             Job(
                 index=len(plan.jobs),
@@ -132,7 +133,9 @@ def _add_jobs(
                 own=own,
                 inputs=inputs,
                 after=ports.after(condition, replicate) if ports else (),
-                policy=policies[condition] if ports else _recorded(name, condition, replicate, node, session),
+                # Beside a run aside nothing else is written, not even that it failed.
+                late=None if asked.aside is None or not isinstance(policy, Force) or node.runs else _missing(node),
+                policy=policy,
             )
         )
 
@@ -157,6 +160,13 @@ def _recorded(label: str, condition: str, replicate: int, node: Node, session: S
         return node.pinned.policy(condition, replicate)
     record = session.store(node.root).last_of_label(label)
     return Force("never recorded") if record is None else Exactly(record.number)
+
+
+def _missing(node: Node) -> Late:
+    def fail(left: Mapping[int, Yield]) -> Resolved:
+        raise never_recorded(node.experiment)
+
+    return fail
 
 
 def _seed(experiment: Blueprint, replicate: int, asked: Asked) -> int | None:

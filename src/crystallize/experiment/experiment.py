@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from crystallize.errors import DefinitionError
+from crystallize.experiment.aside import Aside, Given, LastData
 from crystallize.experiment.blueprint import Blueprint, checked_replicates, chosen_strategy
 from crystallize.experiment.compiling.node import Asked, Node
 from crystallize.experiment.compiling.placing import checked_executor, checked_jobs
 from crystallize.experiment.objects.artifact import Artifact
+from crystallize.experiment.objects.constants import BASELINE_CONDITION
 from crystallize.experiment.objects.datasource import DataSource
 from crystallize.experiment.objects.hypothesis import Hypothesis
 from crystallize.experiment.objects.inputs import ArtifactPath
 from crystallize.experiment.objects.links import links_of
+from crystallize.experiment.objects.optimize import BaseOptimizer
 from crystallize.experiment.objects.pipeline import Pipeline
 from crystallize.experiment.objects.plugins import BasePlugin
 from crystallize.experiment.objects.step import PipelineStep
 from crystallize.experiment.objects.treatment import Treatment
 from crystallize.experiment.results.result import Result
 from crystallize.experiment.running import Running
+from crystallize.experiment.searching import Search
+from crystallize.plan import events
 from crystallize.settings import Settings
+
+if TYPE_CHECKING:
+    from crystallize.experiment.streaming import Stream
+
+NOTHING: Any = object()
+"""Stands for data that is not given: None is data as well."""
 
 
 class Experiment(Blueprint):
@@ -88,6 +99,111 @@ class Experiment(Blueprint):
         running = self._running(treatments, hypotheses, replicates, strategy, seed, jobs, executor, address)
         return running.only(await running.arun())
 
+    def stream(
+        self,
+        *,
+        treatments: Sequence[Treatment | str] | None = None,
+        hypotheses: Sequence[Hypothesis] | None = None,
+        replicates: int | None = None,
+        strategy: str | None = None,
+        seed: int | None = None,
+        jobs: int | None = None,
+        executor: str | None = None,
+        address: str | None = None,
+    ) -> Stream:
+        """The trials of a run, one by one as they end, with ``for`` or ``async for``; takes what `run` takes.
+
+        Who reads no further stops the run: what runs is finished, the rest is not started, and the next run goes on
+        from there. While a trial is looked at, no other one is started. `Stream.result` is the result as a whole.
+        """
+        from crystallize.experiment.streaming import Stream
+
+        def make(watcher: events.Watcher) -> Running:
+            return self._running(
+                treatments, hypotheses, replicates, strategy, seed, jobs, executor, address, watchers=[watcher]
+            )
+
+        return Stream(make)
+
+    def debug(self, treatment: Treatment | str | None = None, *, verbose: bool = True) -> Result:
+        """Runs one replicate of the baseline, and of one treatment if given, in this process; no hypotheses.
+
+        Nothing is reused and nothing of the saved results is touched: artifacts lie in a temporary folder for as long
+        as somebody holds the result. Raises UnknownNameError for a name that no treatment has.
+
+        Parameters
+        ----------
+        verbose : log every step, and every value that is read from the context.
+        """
+        chosen = [] if treatment is None else [treatment]
+        with Aside.made() as aside:
+            running = self._running_aside(aside.copied(self, verbose=verbose), aside, chosen)
+            result = running.only(running.run())
+            aside.remove_with(result)
+            return result
+
+    def apply(self, treatment: Treatment | str | None = None, *, data: Any = NOTHING, seed: int | None = None) -> Any:
+        """What the last step gives in one pass under a treatment, or the baseline. Nothing is saved.
+
+        Parameters
+        ----------
+        data : in place of what the datasource gives.
+        seed : in place of the one of replicate 0.
+
+        Raises what the pass raised, as in `Result.errors`, and RuntimeError inside a running event loop (then use
+        `aapply`).
+        """
+        with Aside.made() as aside:
+            running, last = self._passing(aside, treatment, data, seed)
+            return self._passed(running.only(running.run()), last, aside)
+
+    async def aapply(
+        self, treatment: Treatment | str | None = None, *, data: Any = NOTHING, seed: int | None = None
+    ) -> Any:
+        """As `apply`, inside a running event loop."""
+        with Aside.made() as aside:
+            running, last = self._passing(aside, treatment, data, seed)
+            return self._passed(running.only(await running.arun()), last, aside)
+
+    def optimize(
+        self,
+        optimizer: BaseOptimizer,
+        num_trials: int,
+        replicates_per_trial: int = 1,
+        *,
+        strategy: str | None = None,
+    ) -> Treatment:
+        """The best treatment that `optimizer` finds in `num_trials` rounds.
+
+        In each round it is asked for treatments, they run beside the baseline without hypotheses, and it is told the
+        mean of its metric under each of them, in their order: infinitely bad where all replicates failed. What was
+        tried before is reused unless `strategy`, or the definition, says ``rerun``. An optimizer that asks for nothing
+        ends the search.
+
+        Raises MissingMetricError when a trial succeeds without the metric, DefinitionTypeError (a TypeError) where it
+        has no mean.
+        """
+        search = Search(optimizer, num_trials)
+        for treatments in search.rounds():
+            running = self._round(treatments, replicates_per_trial, strategy)
+            search.tell(treatments, running.only(running.run()))
+        return search.best()
+
+    async def aoptimize(
+        self,
+        optimizer: BaseOptimizer,
+        num_trials: int,
+        replicates_per_trial: int = 1,
+        *,
+        strategy: str | None = None,
+    ) -> Treatment:
+        """As `optimize`, inside a running event loop."""
+        search = Search(optimizer, num_trials)
+        for treatments in search.rounds():
+            running = self._round(treatments, replicates_per_trial, strategy)
+            search.tell(treatments, running.only(await running.arun()))
+        return search.best()
+
     def artifact_datasource(
         self,
         step: str,
@@ -116,12 +232,15 @@ class Experiment(Blueprint):
         jobs: int | None,
         executor: str | None,
         address: str | None,
+        *,
+        watchers: Sequence[events.Watcher] = (),
+        default_strategy: str = "rerun",
     ) -> Running:
         self.validate()
         settings = Settings.load()
         asked = Asked(
             strategy=None if strategy is None else chosen_strategy(strategy),
-            default_strategy=settings.strategy or "rerun",
+            default_strategy=settings.strategy or default_strategy,
             treatments=treatments,
             hypotheses=None if hypotheses is None else list(hypotheses),
             replicates=checked_replicates(replicates),
@@ -130,7 +249,50 @@ class Experiment(Blueprint):
             executor=checked_executor(executor, address),
             address=address,
         )
-        return Running(nodes_for([self]), asked, raise_setup_errors=True, settings=settings)
+        return Running(nodes_for([self]), asked, raise_setup_errors=True, settings=settings, watchers=watchers)
+
+    def _round(self, treatments: Sequence[Treatment], replicates: int, strategy: str | None) -> Running:
+        """A run of what an optimizer asks for."""
+        return self._running(treatments, [], replicates, strategy, None, None, None, None, default_strategy="resume")
+
+    def _passing(
+        self, aside: Aside, treatment: Treatment | str | None, data: Any, seed: int | None
+    ) -> tuple[Running, LastData]:
+        """A run aside of one condition alone, and who holds what its last step gives."""
+        last = LastData()
+        other = aside.copied(self, last, source=None if data is NOTHING else Given(data))
+        chosen = [] if treatment is None else [treatment]
+        name = next((each.name if isinstance(each, Treatment) else each for each in chosen), BASELINE_CONDITION)
+        return self._running_aside(other, aside, chosen, only=name, seed=seed), last
+
+    def _passed(self, result: Result, last: LastData, aside: Aside) -> Any:
+        """What the pass gave; raises what it raised. The folder is removed, which the result needs no more."""
+        aside.remove()
+        for error in result.errors.values():
+            raise error
+        return last.data
+
+    def _running_aside(
+        self,
+        other: Experiment,
+        aside: Aside,
+        treatments: Sequence[Treatment | str],
+        *,
+        only: str | None = None,
+        seed: int | None = None,
+    ) -> Running:
+        other.validate()
+        asked = Asked(
+            default_strategy="rerun",
+            strategy="rerun",
+            treatments=treatments,
+            hypotheses=[],
+            seed=seed,
+            executor="serial",
+            aside=aside.folder,
+            only=only,
+        )
+        return Running(nodes_for([other]), asked, raise_setup_errors=True)
 
 
 class ExperimentBuilder:

@@ -19,11 +19,10 @@ from typing import Any, NamedTuple
 
 from crystallize.errors import CodeChangedError, DefinitionError, MachineError, in_words
 from crystallize.experiment.blueprint import Blueprint
-from crystallize.experiment.folders.world_packages import present_worlds
 from crystallize.experiment.objects.portable import packing_whole
 from crystallize.fingerprint.code.carried import TYPED, Carried, project_modules, travels, unload
 from crystallize.fingerprint.code.codebase import Codebase, Told, is_edited
-from crystallize.fingerprint.code.modules import Module
+from crystallize.fingerprint.code.modules import WORLD, Module, World
 from crystallize.fingerprint.code.nodes import Name
 from crystallize.fingerprint.code.source import Source
 from crystallize.fingerprint.environment import environment_part
@@ -44,6 +43,8 @@ class _Packed(NamedTuple):
     environment: list[Part]
     modules: dict[str, Carried]
     told: list[Told]
+    worlds: bytes
+    """Pickled: they load the user's modules as they arrive."""
 
 
 class Luggage:
@@ -82,6 +83,11 @@ class Luggage:
         edited = next(filter(is_edited, self._names), None)
         if edited is not None:
             raise CodeChangedError(f"{edited.module.path} was edited since this process imported it")
+        worlds = {id(world): world for place in self._names if (world := place.module.world) is not None}
+        try:
+            contents = _pickled(self._codebase, state, worlds)
+        except Exception as error:
+            raise _culprit(experiment, error) from error
         packed = _Packed(
             folder=Path.cwd(),
             path=[entry for entry in sys.path if entry and not is_installed_file(f"{entry}/")],
@@ -89,11 +95,9 @@ class Luggage:
             environment=self._environment,
             modules=project_modules(self._homes),
             told=self._codebase.tell(place for place in self._names if _goes_by_name(place.module)),
+            worlds=pickle.dumps(list(worlds.values())),
         )
-        try:
-            return pickle.dumps(packed), _pickled(self._codebase, state)
-        except Exception as error:
-            raise _culprit(experiment, error) from error
+        return pickle.dumps(packed), contents
 
 
 def unpack(kind: type, packed: bytes, contents: bytes) -> Any:
@@ -105,10 +109,11 @@ def unpack(kind: type, packed: bytes, contents: bytes) -> Any:
     luggage: _Packed = pickle.loads(packed)
     _settle(luggage)
     unload(luggage.modules)
+    pickle.loads(luggage.worlds)
     # What the jobs of other works have changed here since is no edit.
     LEFT.leave()
     LEFT.begin()
-    _, codebase, state, typed = pickle.loads(contents)
+    codebase, state, typed = pickle.loads(contents)
     vars(sys.modules["__main__"]).update(typed)
     other = codebase.first_other(luggage.told)
     if other is not None:
@@ -145,23 +150,30 @@ def _goes_by_name(module: Module) -> bool:
     return getattr(loaded, "__dict__", None) is module.live
 
 
-def _pickled(codebase: Codebase, state: Mapping[str, Any]) -> bytes:
-    """The worlds, which must be there first, the codebase and the state, and what of `__main__` travelled with them."""
+def _pickled(codebase: Codebase, state: Mapping[str, Any], worlds: dict[int, World]) -> bytes:
+    """The codebase and the state, and what of `__main__` travels with them; adds to `worlds` those that they need."""
     import cloudpickle
 
     typed: dict[str, Any] = {}
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-        """Notes what travels by value and has a name in `__main__`: pickles made there name it so."""
+        """Notes where definitions belong.
+
+        What travels by value and has a name in `__main__` must have it there as well: pickles made there use it.
+        """
 
         def reducer_override(self, obj: Any) -> Any:
-            if isinstance(obj, type | FunctionType) and _is_typed(obj):
-                typed[obj.__qualname__] = obj
+            if isinstance(obj, type | FunctionType):
+                if _is_typed(obj):
+                    typed[obj.__qualname__] = obj
+                world = getattr(sys.modules.get(obj.__module__), WORLD, None)
+                if world is not None:
+                    worlds[id(world)] = world
             return super().reducer_override(obj)
 
     file = BytesIO()
     with packing_whole():
-        Pickler(file, protocol=pickle.HIGHEST_PROTOCOL).dump((present_worlds(), codebase, state, typed))
+        Pickler(file, protocol=pickle.HIGHEST_PROTOCOL).dump((codebase, state, typed))
     return file.getvalue()
 
 

@@ -67,19 +67,29 @@ class Running:
     def run(self, interrupt: Interrupt | None = None) -> dict[str, Result]:
         """Name → result, one per experiment that runs, in topological order; `interrupt` stops it from any thread."""
         refuse_running_loop()
-        with Session(self._settings) as session:
+        with self._session() as session:
             self._compile(session)
             self._keep_pins(session)
             watchers = [self._watch, *self._watchers]
             report = session.run(self._plan, self._request(), watchers, interrupt=interrupt)
             return self._conclude(report)
 
-    async def arun(self, checkpoint: Callable[[], Awaitable[None]] | None = None) -> dict[str, Result]:
-        """As `run`, inside a running event loop."""
-        with Session(self._settings) as session:
+    async def arun(
+        self,
+        checkpoint: Callable[[], Awaitable[None]] | None = None,
+        *,
+        gate: Callable[[], Awaitable[object]] | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> dict[str, Result]:
+        """As `run`, inside a running event loop; once `stop` says so nothing more is started.
+
+        For `checkpoint` and `gate` see `Driver`.
+        """
+        with self._session() as session:
             self._compile(session)
             self._keep_pins(session)
-            report = await session.arun(self._plan, self._request(), [self._watch, *self._watchers], checkpoint)
+            watchers = [self._watch, *self._watchers]
+            report = await session.arun(self._plan, self._request(), watchers, checkpoint, gate=gate, stop=stop)
             return self._conclude(report)
 
     def foresee(self) -> list[Foreseen]:
@@ -106,6 +116,19 @@ class Running:
     def only(self, results: Mapping[str, Result]) -> Result:
         """The result of a run of a single experiment."""
         return results[self._shown[-1].experiment.label]
+
+    def shows(self, event: events.Event) -> bool:
+        """Whether the event is about a trial of an experiment that runs."""
+        return isinstance(event, events.Settled) and event.job.group in self._conclusions
+
+    def _session(self) -> Session:
+        return Session(self._settings, write=self.asked.aside is None, aside=self.asked.aside)
+
+    def _leave(self) -> None:
+        """What experiments and code were told of the run holds no more."""
+        LEFT.leave()
+        for node in self.nodes:
+            node.experiment.run_replicates = None
 
     def _compile(self, session: Session) -> None:
         LEFT.begin()
@@ -158,7 +181,7 @@ class Running:
 
     def _conclude(self, report: Report) -> dict[str, Result]:
         self.report = report
-        LEFT.leave()
+        self._leave()
         if report.interrupted:
             for conclusion in self._conclusions.values():
                 conclusion.break_off()

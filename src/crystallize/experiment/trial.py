@@ -6,6 +6,7 @@ recorded.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -33,6 +34,8 @@ from crystallize.fingerprint.reads.observe import unobserved
 from crystallize.plan.job import Outcome, Source
 from crystallize.plan.workspace import Workspace
 from crystallize.store.record import Output
+
+logger = logging.getLogger("crystallize")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,10 @@ class TrialWork:
         self._shared = FrozenContext({})
         self.concurrent = False
         """Whether trials run side by side in this process, so that global generators belong to none of them."""
+        self.threads = False
+        """Whether they run in threads."""
+        self.replicates: int | None = None
+        """How many of each condition this run has."""
         self.elsewhere = False
         """Whether trials run in other processes than this one."""
         self.uses_numpy = False
@@ -98,6 +105,13 @@ class TrialWork:
 
     def _begin(self) -> None:
         experiment = self._experiment
+        experiment.run_replicates = self.replicates
+        if self.threads and self.concurrent and experiment.get_plugin(SeedPlugin) is not None:
+            logger.warning(
+                "%s: executor_type='thread': trials share the global random generators, so seeds cannot make them "
+                "reproducible; draw from ctx.rng, or use executor_type='process'",
+                experiment.label,
+            )
         for plugin in experiment.plugins:
             plugin.before_run(experiment)
         self._shared = shared_context(experiment)

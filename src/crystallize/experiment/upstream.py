@@ -20,10 +20,7 @@ class UpstreamWork:
 
     def begin(self) -> None:
         """Raises MissingArtifactError: a trial was asked for that was never recorded."""
-        raise MissingArtifactError(
-            f"experiment '{self._experiment.label}' has no recorded trial to read; run it first, "
-            f"or run both in an ExperimentGraph"
-        )
+        raise never_recorded(self._experiment)
 
     async def run(self, task: Any, workspace: Workspace) -> Outcome:
         """Never called: `begin` always raises."""
@@ -38,3 +35,11 @@ class UpstreamWork:
             f"artifact '{source.output}' of experiment '{self._experiment.label}' was never written; "
             f"run that experiment again"
         )
+
+
+def never_recorded(experiment: Blueprint) -> MissingArtifactError:
+    """What to raise for a trial that is read and was never recorded."""
+    return MissingArtifactError(
+        f"experiment '{experiment.label}' has no recorded trial to read; run it first, "
+        f"or run both in an ExperimentGraph"
+    )

@@ -5,7 +5,7 @@ Knows neither who compiles a job nor where it runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -155,6 +155,15 @@ class Work(Protocol):
         """The error for a reader when the job of `task` wrote only `written`, and not what `source` names."""
 
 
+Ask: TypeAlias = Callable[[int], Awaitable[Any]]
+"""Called with the index of a job of the group, in the driver's loop: the job may start from now on. Gives the event
+that tells how the job ended (`events.Settled`)."""
+Lead: TypeAlias = Callable[[Ask], Awaitable[None]]
+"""Orders the jobs of a group. Awaited at most once, in the driver's loop, after the work's ``begin`` and before any job
+of the group runs; never when all are reused. A job starts only when it was asked for; one that is reused is told of at
+once. Jobs that were not asked for when it returns are cancelled; when it raises, they fail with what it raised."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Group:
     """Jobs that share a `Work`, a store and an executor: the trials of an experiment."""
@@ -176,3 +185,5 @@ class Group:
     """Of the Ray cluster."""
     needs: Needs = NOTHING_SPECIAL
     """Of each of its jobs."""
+    lead: Lead | None = None
+    """Who says when its jobs may start; None: each as soon as it can."""

@@ -19,7 +19,7 @@ from crystallize.store.bucket import Bucket
 from crystallize.store.database import Database
 from crystallize.store.intake import SMALL_BYTES, Kept
 from crystallize.store.large import LargeBlobs
-from crystallize.store.placing import place_file, replacing
+from crystallize.store.placing import place_file, replacing, write_whole
 from crystallize.store.record import Output
 from crystallize.store.trees import Member, decode_tree
 from crystallize.store.views import Views
@@ -79,15 +79,17 @@ class Blobs:
         return small | {digest: self._contents(output, digest, {}) for digest in wanted}
 
     def lay(
-        self, output: Output, target: Path, *, verify: bool, pending: Mapping[Digest, bytes] = {}
+        self, output: Output, target: Path | str, *, verify: bool, pending: Mapping[Digest, bytes] = {}
     ) -> os.stat_result:
         """Puts the file or folder at `target`, at once and in place of what is there; returns its stat.
 
         With `verify` large files are hashed, once per process. Raises StoreError when contents are gone or
         damaged.
         """
+        if not output.is_tree and output.size_bytes <= SMALL_BYTES:
+            return write_whole(str(target), self._contents(output, output.digest, pending))
         members = self._members(output, pending) if output.is_tree else []
-        with replacing(target) as new:
+        with replacing(Path(target)) as new:
             if output.is_tree:
                 new.mkdir()
             else:
@@ -101,7 +103,7 @@ class Blobs:
                     self._write(output, member.digest, member.size_bytes, place, verify, pending)
             if output.is_tree:
                 os.utime(new)  # no older than its members, so that its own time tells of a change in any of them
-        return target.stat()
+        return os.stat(target)  # noqa: PTH116  (a Path or a text)
 
     def absent(self, outputs: Iterable[Output]) -> set[Digest]:
         """The digests of those outputs that are not there as a whole and cannot be mended.

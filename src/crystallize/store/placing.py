@@ -3,6 +3,9 @@
 Knows no store. Copies share their blocks where the file system can (reflinks).
 """
 
+# Several small files are written for every trial, and a Path costs more than the rest of a write.
+# ruff: noqa: PTH105, PTH108, PTH110, PTH116, PTH120
+
 from __future__ import annotations
 
 import itertools
@@ -22,7 +25,46 @@ NEW = ".new-"
 LINK_BYTES = 1 << 20
 """Files above this size are linked rather than copied where blocks cannot be shared."""
 _FICLONE = 0x40049409
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _counter = itertools.count()
+
+
+def write_whole(path: str, data: bytes) -> os.stat_result:
+    """Puts a file with the contents `data` at `path`, in place of what is there; returns its stat.
+
+    Parent folders are created. When it raises, what was at `path` is as before.
+    """
+    folder = os.path.dirname(path)
+    new = neighbour(folder)
+    try:
+        descriptor = os.open(new, _NEW_FILE, 0o666)
+    except FileNotFoundError:
+        make_folder(folder)
+        descriptor = os.open(new, _NEW_FILE, 0o666)
+    try:
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(descriptor, left) :]
+        finally:
+            os.close(descriptor)
+        _take_place(new, path)
+    except BaseException:
+        os.unlink(new)
+        raise
+    return os.stat(path)
+
+
+def make_folder(path: str) -> None:
+    """Creates the folder at `path`, and those above it, unless it is there."""
+    try:
+        os.mkdir(path)
+    except FileNotFoundError:
+        make_folder(os.path.dirname(path))
+        make_folder(path)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
 
 
 @contextmanager
@@ -31,12 +73,11 @@ def replacing(target: Path) -> Iterator[Path]:
 
     Parent folders are created. When the block raises, `target` is as before.
     """
-    if not target.parent.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-    new = _neighbour(target)
+    make_folder(str(target.parent))
+    new = Path(neighbour(str(target.parent)))
     try:
         yield new
-        _take_place(new, target)
+        _take_place(str(new), str(target))
     finally:
         # Also after success: renaming one name of a file over another name of it does nothing (POSIX).
         discard(new)
@@ -83,22 +124,18 @@ def neighbour(folder: str) -> str:
     return f"{folder}/{NEW}{os.getpid()}-{next(_counter)}"
 
 
-def _neighbour(target: Path) -> Path:
-    return Path(neighbour(str(target.parent)))
-
-
-def _take_place(new: Path, target: Path) -> None:
+def _take_place(new: str, target: str) -> None:
     try:
-        new.replace(target)
+        os.replace(new, target)
     except OSError:
-        if not target.exists():
+        if not os.path.exists(target):
             raise
         # A folder on either side: it cannot be renamed over, so what is there steps aside first.
-        old = _neighbour(target)
-        target.rename(old)
+        old = neighbour(os.path.dirname(target))
+        os.rename(target, old)
         try:
-            new.replace(target)
+            os.replace(new, target)
         except BaseException:
-            old.replace(target)
+            os.replace(old, target)
             raise
-        discard(old)
+        discard(Path(old))

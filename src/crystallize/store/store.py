@@ -295,7 +295,7 @@ class Store:
         return self._blobs.small_of(output)
 
     def lay(
-        self, output: Output, target: Path, *, verify: bool = True, pending: Mapping[Digest, bytes] = {}
+        self, output: Output, target: Path | str, *, verify: bool = True, pending: Mapping[Digest, bytes] = {}
     ) -> os.stat_result:
         """Puts the file or folder at `target`, at once and in place of what is there; returns its stat.
 

@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 
+from crystallize.experiment.folders.config import CONFIG_NAME
 from crystallize.experiment.folders.listing import Item, Listing
 from crystallize.experiment.reports.opened import Choices
 from crystallize.settings import Settings, project_root
@@ -104,7 +105,7 @@ class CrystallizeApp(App[None]):
             self.notify(f"{folder.name} is there: enter runs it")
             screen = self.screen
             if isinstance(screen, SelectScreen):
-                screen.scan()
+                screen.await_new(folder / CONFIG_NAME)
 
     def on_run_screen_configure(self, event: RunScreen.Configure) -> None:
         self._configure(event.config)

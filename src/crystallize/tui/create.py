@@ -13,13 +13,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Button, Checkbox, Input, Label, SelectionList, Static, Tree
+from textual.widgets import Button, Checkbox, Input, Label, Static, Tree
 from textual.widgets.tree import TreeNode
 
 from crystallize.errors import DefinitionError
 from crystallize.experiment.folders.listing import Item
 from crystallize.experiment.folders.references import Catalog
 from crystallize.experiment.folders.scaffold import Draft, create_experiment, draft
+from crystallize.tui.boxes import Box
 from crystallize.words import near
 
 FILES = ("datasources.py", "steps.py", "outputs.py", "verifiers.py")
@@ -34,12 +35,13 @@ class OutputTree(Tree[str]):
         super().__init__("outputs", id="outputs")
         self.show_root = False
         self.guide_depth = 2
+        self.auto_expand = False
         self.chosen: list[str] = []
         """References, in the order in which they were taken in."""
         for item in items:
             outputs = item.config.outputs if item.config is not None else ()
             if outputs:
-                node = self.root.add(item.name, expand=True)
+                node = self.root.add(item.name, expand=True, allow_expand=False)
                 for output in outputs:
                     node.add_leaf(f"{item.name} -> {output.alias}", f"{item.name}#{output.alias}")
         self.root.expand()
@@ -86,11 +88,11 @@ class CreateScreen(ModalScreen[Path | None]):
             yield Static("Create New Experiment", classes="title")
             yield Input(placeholder="name", id="name", compact=True)
             yield Static("", id="verdict")
-            with VerticalScroll(id="create-options"):
+            with VerticalScroll(id="create-options", can_focus=False):
                 yield Label("Files")
-                yield SelectionList[str](*((file, file, file in NEEDED) for file in FILES), id="files", compact=True)
-                yield Checkbox("Add example code", id="example", compact=True)
-                yield Checkbox("Use outputs from other experiments", id="use-outputs", compact=True)
+                yield from (Box(file, file in NEEDED, id=_id_of(file)) for file in FILES)
+                yield Box("Add example code", id="example")
+                yield Box("Use outputs from other experiments", id="use-outputs")
                 yield OutputTree(self._items)
             with Horizontal(classes="buttons"):
                 yield Button("Create", variant="primary", id="create", compact=True)
@@ -103,12 +105,15 @@ class CreateScreen(ModalScreen[Path | None]):
 
     @property
     def _inputs(self) -> list[str]:
-        return list(self.query_one(OutputTree).chosen) if self.query_one("#use-outputs", Checkbox).value else []
+        return list(self.query_one(OutputTree).chosen) if self.query_one("#use-outputs", Box).value else []
+
+    @property
+    def _files(self) -> list[str]:
+        return [file for file in FILES if self.query_one(f"#{_id_of(file)}", Box).value]
 
     def _drafted(self) -> Draft:
         """What would be written. Raises DefinitionError for whatever may not be."""
-        files = self.query_one("#files", SelectionList).selected
-        inputs = self._inputs
+        files, inputs = self._files, self._inputs
         if "steps.py" not in files:
             raise DefinitionError("an experiment needs steps", remedy="tick steps.py")
         if "datasources.py" not in files and not inputs:
@@ -118,7 +123,7 @@ class CreateScreen(ModalScreen[Path | None]):
         return draft(
             self.query_one("#name", Input).value,
             self._catalog,
-            example=self.query_one("#example", Checkbox).value,
+            example=self.query_one("#example", Box).value,
             inputs=inputs,
             files=[file for file in files if file != "steps.py"],
         )
@@ -146,13 +151,11 @@ class CreateScreen(ModalScreen[Path | None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.action_create()
 
-    def on_selection_list_selected_changed(self, event: SelectionList.SelectedChanged[str]) -> None:
-        self._judge()
-
     def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
         if event.checkbox.id == "use-outputs":
             tree = self.query_one(OutputTree)
             tree.display = event.value
+            tree.cursor_line = 1
             if event.value and not tree.root.children:
                 self.notify("no experiment has outputs yet", severity="warning")
         self._judge()
@@ -172,16 +175,19 @@ class CreateScreen(ModalScreen[Path | None]):
         """Writes the experiment, if all is well."""
         if not self._judge():
             return
-        files = [file for file in self.query_one("#files", SelectionList).selected if file != "steps.py"]
         try:
             folder = create_experiment(
                 self.query_one("#name", Input).value,
                 self._catalog.root,
-                example=self.query_one("#example", Checkbox).value,
+                example=self.query_one("#example", Box).value,
                 inputs=self._inputs,
-                files=files,
+                files=[file for file in self._files if file != "steps.py"],
             )
         except (DefinitionError, OSError) as error:
             self.query_one("#verdict", Static).update(Text(str(error), style="red"))
         else:
             self.dismiss(folder)
+
+
+def _id_of(file: str) -> str:
+    return f"file-{file.removesuffix('.py')}"

@@ -163,7 +163,7 @@ class SummaryPane(VerticalScroll):
     def _print_older(self, console: Console) -> None:
         for name, listed in self._older.items():
             if listed:
-                line(console, ("older runs of ", "dim"), (name, "bold"))
+                line(console, ("runs of ", "dim"), (name, "bold"))
                 print_candidates(console, listed[:RUNS_SHOWN])
 
     def _list_artifacts(self, results: Mapping[str, Result]) -> None:

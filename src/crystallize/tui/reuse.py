@@ -9,11 +9,13 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.events import DescendantFocus
 from textual.screen import ModalScreen
-from textual.widgets import Button, Label, Select, SelectionList, Static
+from textual.widgets import Button, Label, Select, Static
 
 from crystallize.experiment.reports.candidates import Candidate, moment, print_candidates
 from crystallize.experiment.results.summary import describe
+from crystallize.tui.boxes import Box
 from crystallize.tui.rendering import recorded
 
 
@@ -52,7 +54,8 @@ class ReuseScreen(ModalScreen[dict[str, int] | None]):
                 yield Select(options, value=first, allow_blank=False, id="source", compact=True)
             else:
                 yield Static("there is no earlier run", classes="hint")
-            yield SelectionList[str](id="nodes")
+            with VerticalScroll(id="nodes", can_focus=False):
+                yield from (Box(name) for name in self._names)
             with VerticalScroll(id="candidate"):
                 yield Static("", id="candidate-text")
             with Horizontal(classes="buttons"):
@@ -62,7 +65,6 @@ class ReuseScreen(ModalScreen[dict[str, int] | None]):
 
     def on_mount(self) -> None:
         self._list_nodes()
-        self.query_one("#nodes").focus()
 
     @property
     def _chosen_run(self) -> int | None:
@@ -83,24 +85,17 @@ class ReuseScreen(ModalScreen[dict[str, int] | None]):
         return [(runs[number], number) for number in sorted(runs, reverse=True)]
 
     def _list_nodes(self) -> None:
-        """The nodes that the chosen run has results of; those that are pinned to it are ticked."""
+        """The nodes, those that are pinned to the chosen run ticked; those that it has no results of cannot be."""
         run = self._chosen_run
-        listed = self.query_one("#nodes", SelectionList)
-        listed.clear_options()
-        for name in self._names:
+        for name, box in zip(self._names, self.query(Box), strict=True):
             has = any(each.run.number == run and each.records for each in self._candidates.get(name, ()))
-            if has:
-                listed.add_option((name, name, self._pins.get(name) == run))
-            elif run is not None:
-                listed.add_option((Text(f"{name} (not in run {run})", style="dim"), name, False))
-                listed.disable_option_at_index(listed.option_count - 1)
-        self._show_candidate()
+            box.disabled = not has
+            box.label = name if has or run is None else f"{name} (not in run {run})"
+            box.value = has and self._pins.get(name) == run
+        self._show_candidate(self._names[-1])
 
-    def _show_candidate(self) -> None:
-        """Reasons, metrics and records of the node under the cursor, in the chosen run."""
-        listed = self.query_one("#nodes", SelectionList)
-        index = listed.highlighted
-        name = self._names[index] if index is not None else next(iter(reversed(self._names)), "")
+    def _show_candidate(self, name: str) -> None:
+        """Reasons, metrics and records of one node, in the chosen run."""
         found = [each for each in self._candidates.get(name, ()) if each.run.number == self._chosen_run]
         pane = self.query_one("#candidate", VerticalScroll)
         width = pane.scrollable_content_region.width or 70
@@ -110,9 +105,9 @@ class ReuseScreen(ModalScreen[dict[str, int] | None]):
         event.stop()
         self._list_nodes()
 
-    def on_selection_list_selection_highlighted(self, event: SelectionList.SelectionHighlighted[str]) -> None:
-        event.stop()
-        self._show_candidate()
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        if isinstance(event.widget, Box):
+            self._show_candidate(self._name_of(event.widget))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
@@ -124,5 +119,8 @@ class ReuseScreen(ModalScreen[dict[str, int] | None]):
     def action_keep(self) -> None:
         """Pins what is ticked to the chosen run."""
         run = self._chosen_run
-        ticked = self.query_one("#nodes", SelectionList).selected
+        ticked = [self._name_of(box) for box in self.query(Box) if box.value]
         self.dismiss({} if run is None else dict.fromkeys(ticked, run))
+
+    def _name_of(self, box: Box) -> str:
+        return self._names[list(self.query(Box)).index(box)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -145,6 +145,11 @@ class RunScreen(Screen[None]):
         return self.query_one(GraphTree)
 
     @property
+    def is_settled(self) -> bool:
+        """Whether nothing runs, and what the next run would do is known."""
+        return self._asked is None and self._concluded is self.performance
+
+    @property
     def _goes_on(self) -> bool:
         return self.performance is not None and not self.performance.over
 
@@ -171,6 +176,7 @@ class RunScreen(Screen[None]):
         self.post_message(self.Found(found))
 
     def on_run_screen_found(self, event: Found) -> None:
+        self._asked = None
         found = event.found
         if isinstance(found, BaseException):
             self.query_one(ErrorsPane).follow([Failure.of(self.config.parent.name, found)])
@@ -200,6 +206,7 @@ class RunScreen(Screen[None]):
         """From now on this run is shown."""
         if self._asked is not None:
             self._asked.dropped = True
+            self._asked = None
         self.performance = performance
         self._opened, self._seen, self._concluded = None, -1, None
         self._tick()
@@ -259,7 +266,8 @@ class RunScreen(Screen[None]):
     def _show_conditions(self) -> None:
         node = self._by_name.get(self._graph.chosen or "")
         if node is not None:
-            self.query_one(TrialTree).show([_condition(node, name) for name in node.defined])
+            off = self._opened.switched_off.get(node.experiment.label, frozenset()) if self._opened else frozenset()
+            self.query_one(TrialTree).show([_condition(node, name, off) for name in node.defined])
             self.query_one(TrialTree).border_title = f"trials of {node.experiment.label}"
 
     # what the trees ask
@@ -356,7 +364,7 @@ class RunScreen(Screen[None]):
         if self._goes_on:
             self.notify("this holds from the next run on")
         else:
-            self.performance = None
+            self.performance = self._concluded = None
             self.prepare()
         self._redraw()
 
@@ -410,11 +418,12 @@ def _notes(node: Node) -> list[str]:
     return [f"{node.experiment.label}: {notice}" for notice in node.switched]
 
 
-def _condition(node: Node, name: str) -> Condition:
+def _condition(node: Node, name: str, off: Collection[str]) -> Condition:
     treatment = node.treatments.get(name)
     return Condition(
         name=name,
         is_on=name in node.conditions,
+        is_off_here=name in off,
         payload={} if treatment is None else treatment.apply_map,
         inherited=treatment is None and name != BASELINE_CONDITION,
         replicates=node.replicates,

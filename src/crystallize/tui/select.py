@@ -21,7 +21,7 @@ from crystallize.experiment.reports.opened import Choices, Opened
 from crystallize.tui.bench import Bench, Task
 from crystallize.tui.details import Details, Look
 from crystallize.tui.faults import FaultScreen
-from crystallize.words import near, plural
+from crystallize.words import plural
 
 RESCAN_SECONDS = 2.0
 LOOK_SECONDS = 0.15
@@ -43,21 +43,21 @@ class ExperimentTree(Tree[Item | None]):
         self.running: Path | None = None
         """The experiment that runs now."""
 
-    def show(self, items: list[Item]) -> None:
-        """Shows `items`, with the cursor where it was."""
-        kept = self.item.path if self.item is not None else None
+    def show(self, items: list[Item], chosen: Path | None = None) -> None:
+        """Shows `items`, with the cursor on `chosen`, else where it was."""
+        kept = chosen or (self.item.path if self.item is not None else None)
         closed = {str(node.label) for node in self.root.children if not node.is_expanded}
         self.clear()
         groups: dict[str, TreeNode[Item | None]] = {}
-        chosen: TreeNode[Item | None] | None = None
+        found: TreeNode[Item | None] | None = None
         for item in items:
             if item.group not in groups:
                 groups[item.group] = self.root.add(item.group, expand=item.group not in closed)
             leaf = groups[item.group].add_leaf(item.name, item)
-            chosen = leaf if chosen is None or item.path == kept else chosen
+            found = leaf if found is None or item.path == kept else found
         self.root.expand()
-        if chosen is not None:
-            self.call_after_refresh(self.move_cursor, chosen)
+        if found is not None:
+            self.call_after_refresh(self.move_cursor, found)
 
     @property
     def item(self) -> Item | None:
@@ -86,6 +86,12 @@ class ExperimentTree(Tree[Item | None]):
             label.append("  ✘ e", style="bold red")
         label.stylize(style)
         return label
+
+
+def _folder(folder: Path) -> str:
+    """Where we are, as people call it."""
+    home = Path.home()
+    return f"~/{folder.relative_to(home)}" if folder.is_relative_to(home) and folder != home else str(folder)
 
 
 def _color(name: str | None) -> str:
@@ -144,7 +150,10 @@ class SelectScreen(Screen[None]):
         self._items: list[Item] = []
         self._asked: Task | None = None
         self._words = ""
-        self._scanned = False
+        self.is_scanned = False
+        """Whether the folder has been looked at."""
+        self._awaited: Path | None = None
+        """Goes under the cursor as soon as it is found."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="top")
@@ -164,11 +173,18 @@ class SelectScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         self.scan()
+        if self._tree.display:
+            self._tree.focus()
         self._look()
 
     @property
     def _tree(self) -> ExperimentTree:
         return self.query_one(ExperimentTree)
+
+    @property
+    def chosen_name(self) -> str | None:
+        """The experiment under the cursor."""
+        return None if self._tree.item is None else self._tree.item.name
 
     # what there is
 
@@ -179,34 +195,45 @@ class SelectScreen(Screen[None]):
         self.app.call_from_thread(self._take, items)
 
     def _take(self, items: list[Item]) -> None:
-        if not self.is_mounted or (self._scanned and items == self._items):
+        if not self.is_mounted or (self.is_scanned and items == self._items):
             return
-        self._scanned = True
+        self.is_scanned = True
         self._items = items
         self._tree.faults = {}
         self._show()
 
     def _show(self) -> None:
         found = list(matching(self._items, self._words)) if self._words else self._items
-        self._tree.show(found)
+        self._tree.show(found, self._awaited)
+        if self._awaited in {item.path for item in found}:
+            self._awaited = None
         empty = self.query_one("#empty", Static)
         empty.display = not found
         self._tree.display = bool(found)
+        # With nothing to search, no key may end up in the search.
+        self.query_one("#search").disabled = not self._items
         if not found:
             empty.update(f"nothing is called like “{self._words}”" if self._items else EMPTY)
             self.query_one(Details).clear()
         self._show_top()
+        self.call_after_refresh(self._look)
 
     def _show_top(self) -> None:
         graphs = sum(item.is_graph for item in self._items)
         broken = sum(self._tree.fault_of(item) is not None for item in self._items)
-        told = Text.assemble(("◆ crystallize", "bold"), f"  {near(self._listing.folder)}  ", style="")
-        told.append(plural(len(self._items), "experiment"), style="dim")
+        told = Text.assemble(("◆ crystallize", "bold"), "  ", plural(len(self._items), "experiment"))
         if graphs:
-            told.append(f" · {plural(graphs, 'graph')}", style="dim")
+            told.append(f" · {plural(graphs, 'graph')}")
         if broken:
             told.append(f" · {plural(broken, 'load error')} (e)", style="bold red")
+        told.append(f"  {_folder(self._listing.folder)}", style="dim")
+        told.truncate(self.size.width - 2, overflow="ellipsis")
         self.query_one("#top", Static).update(told)
+
+    def await_new(self, config: Path) -> None:
+        """Looks at the folder, where `config` is new, and goes to it."""
+        self._awaited = config
+        self.scan()
 
     def mark_running(self, config: Path | None) -> None:
         """Marks the experiment that runs now."""
@@ -309,7 +336,7 @@ class SelectScreen(Screen[None]):
 
     def action_rescan(self) -> None:
         """Looks at everything again, the code of the present experiment too."""
-        self._scanned = False
+        self.is_scanned = False
         self.scan()
         self._look()
 

@@ -28,6 +28,8 @@ class Condition(NamedTuple):
 
     name: str
     is_on: bool
+    is_off_here: bool
+    """Whether it is switched off in this very experiment, not in one that is read."""
     payload: Mapping[str, Any]
     inherited: bool
     """Whether only an experiment that is read defines it."""
@@ -55,13 +57,14 @@ class TrialTree(Tree[ConditionRow]):
             return
         self.clear()
         self._conditions = found
+        chosen: TreeNode[ConditionRow] | None = None
         for name, each in found.items():
             node = self.root.add(name, ConditionRow(name), allow_expand=each.is_on)
             for replicate in range(each.replicates if each.is_on else 0):
                 node.add_leaf(str(replicate), ConditionRow(name, replicate))
-            if name == kept:
-                self.call_after_refresh(self.move_cursor, node)
+            chosen = node if chosen is None or name == kept else chosen
         self.root.expand()
+        self.call_after_refresh(self.move_cursor, chosen)
 
     @property
     def condition(self) -> str | None:
@@ -90,7 +93,7 @@ class TrialTree(Tree[ConditionRow]):
         label = Text(each.name.ljust(width), style="" if each.is_on else "dim strike")
         label.append("  ")
         if not each.is_on:
-            label.append("off  x switches it on", style="dim")
+            label.append("off  x switches it on" if each.is_off_here else "off upstream", style="dim")
         elif live is not None:
             label.append(_strip(live))
         else:

@@ -20,15 +20,18 @@ from crystallize.plan.plan import Plan
 from crystallize.store.reuse import Exactly, Force, Policy, Use
 from crystallize.store.store import Store
 from crystallize.valohai.control import Control
+from crystallize.valohai.fetching import Fetches
 from crystallize.valohai.flow import Node, depends_on_values, resolve
 from crystallize.valohai.parts import KIND, shared_table
 from crystallize.valohai.process import Limits
-from crystallize.valohai.references import References
+from crystallize.valohai.references import REMOTE, References, scheme_of
+from crystallize.valohai.remote import Remote
 from crystallize.valohai.runtime import Runtime
 from crystallize.valohai.source import Source
 from crystallize.valohai.spec import NodeSpec, PipelineSpec
 from crystallize.valohai.specify import REQUIRED
 from crystallize.valohai.task import Recipe
+from crystallize.valohai.values import interpolated, typed_values
 from crystallize.valohai.variants import children_of
 
 ATTEMPTS = 3
@@ -85,6 +88,7 @@ def compile_pipeline(
     compiled.skipped = [node for node in spec.nodes if node.kind == "deployment"]
     _copy_variables(spec, by_name)
     references = References(around.project, around.store)
+    fetches = Fetches(plan, 0, around.store, Remote(around.environ), workers=workers)
     for name in _order(spec):
         node_spec = by_name[name]
         if node_spec.kind == "deployment":
@@ -98,8 +102,9 @@ def compile_pipeline(
                     node.feeds.append((source, edge))
                 if edge.source_type == "input":  # what fills it comes from further up
                     node.waits |= source.waits
+                    node.waits.update(job for jobs in source.remote.values() for job, _ in jobs)
         compiled.nodes[name] = node
-        _add_jobs(plan, spec, node)
+        _add_jobs(plan, spec, node, fetches)
     return compiled
 
 
@@ -133,18 +138,43 @@ def _node(spec: PipelineSpec, node: NodeSpec, control: Control, around: Surround
 
 def _resolve_references(node: Node, spec: PipelineSpec) -> None:
     """Looks at the files of every reference now: before anything runs, and once for all children."""
-    replaced = {
-        edge.target_key for edge in spec.edges if edge.target == node.spec.name and edge.target_type == "input"
-    } - (set(node.spec.inputs) if node.spec.append else set())
     for name, each in node.spec.inputs.items():
-        if name not in replaced:
+        if name not in _replaced(node, spec):
             key = f"{node.spec.key}.inputs.{name}"
             node.static[name] = [
                 candidate
                 for reference in each.references
-                if not depends_on_values(reference)
+                if not depends_on_values(reference) and scheme_of(reference) not in REMOTE
                 for candidate in node.references.resolve(reference, path=spec.path, key=key)
             ]
+
+
+def _replaced(node: Node, spec: PipelineSpec) -> set[str]:
+    """The inputs whose references edges stand in for."""
+    if node.spec.append:
+        return set()
+    return {edge.target_key for edge in spec.edges if edge.target == node.spec.name and edge.target_type == "input"}
+
+
+def _add_fetches(
+    spec: PipelineSpec, node: Node, child: int | None, own: Mapping[str, Any], fetches: Fetches
+) -> set[int]:
+    """The jobs that fetch what the references of one job stand for."""
+    needed: set[int] = set()
+    for name, each in node.spec.inputs.items():
+        remote = [reference for reference in each.references if scheme_of(reference) in REMOTE]
+        for reference in remote if name not in _replaced(node, spec) else ():
+            slot = (name, child if depends_on_values(reference) else None)
+            if depends_on_values(reference):
+                given = {**node.spec.values, **own}
+                values = typed_values(node.spec.parameters, given, path=spec.path, key=node.spec.key)
+                jobs = fetches.jobs_for(interpolated(reference, values))
+            else:
+                jobs = fetches.jobs_for(reference)
+            known = node.remote.setdefault(slot, [])
+            known += [each for each in jobs if each not in known]
+            needed.update(job for job, _ in jobs)
+    return needed
 
 
 def _recipe(spec: PipelineSpec, node: NodeSpec, source: Source, around: Surroundings) -> Recipe:
@@ -201,7 +231,7 @@ def _copy_variables(spec: PipelineSpec, by_name: Mapping[str, NodeSpec]) -> None
                     by_name[name].environ[edge.target_key] = value
 
 
-def _add_jobs(plan: Plan, spec: PipelineSpec, node: Node) -> None:
+def _add_jobs(plan: Plan, spec: PipelineSpec, node: Node, fetches: Fetches) -> None:
     children: list[tuple[int | None, dict[str, Any]]] = [(None, {})]
     if node.spec.pinned:
         _add_pinned(plan, node)
@@ -210,12 +240,15 @@ def _add_jobs(plan: Plan, spec: PipelineSpec, node: Node) -> None:
         rows = children_of(node.spec.task, path=spec.path, key=node.spec.key)
         children = list(enumerate(rows, 1))
     for child, own in children:
+        fetched = _add_fetches(spec, node, child, own, fetches)
         index = len(plan.jobs)
         node.jobs.append(index)
-        plan.jobs.append(_job(index, spec, node, child, own))
+        plan.jobs.append(_job(index, spec, node, child, own, fetched))
 
 
-def _job(index: int, spec: PipelineSpec, node: Node, child: int | None, own: Mapping[str, Any]) -> Job:
+def _job(
+    index: int, spec: PipelineSpec, node: Node, child: int | None, own: Mapping[str, Any], fetched: set[int]
+) -> Job:
     job = Job(
         index=index,
         label=node.label(child),
@@ -223,11 +256,11 @@ def _job(index: int, spec: PipelineSpec, node: Node, child: int | None, own: Map
         task=None,
         table=node.table,
         own=(),
-        waits=tuple(sorted(node.waits)),
+        waits=tuple(sorted(node.waits | fetched)),
         goes_on=_is_forgiven(node.spec),
         policy=_policy(spec, node.spec),
     )
-    if node.feeds:
+    if node.feeds or fetched:
         job.late = partial(resolve, node, child, own)
     else:
         resolved = resolve(node, child, own, {})

@@ -20,7 +20,7 @@ def holds(expression: str, metadata: Mapping[str, Any], parameters: Mapping[str,
 
     A name that has no value yet, and values that cannot be compared, do not meet it.
     """
-    from leval.excs import InvalidOperation
+    from leval.excs import EvaluatorError
     from leval.rewriter_evaluator import RewriterEvaluator
     from leval.universe.simple import SimpleUniverse
 
@@ -38,7 +38,7 @@ def holds(expression: str, metadata: Mapping[str, Any], parameters: Mapping[str,
         return bool(
             Evaluator(SimpleUniverse(functions={}, values=values), max_depth=DEEPEST).evaluate_expression(expression)
         )
-    except (InvalidOperation, TypeError, SyntaxError, ValueError, ArithmeticError) as error:
+    except (EvaluatorError, TypeError, SyntaxError, ValueError, ArithmeticError) as error:
         logger.debug("condition %r: %s", expression, error)
         return False
 

@@ -92,11 +92,7 @@ class ContainerRuntime:
 
     async def end(self, uuid: str) -> None:
         """Asks the container to stop, and has it killed a little later."""
-        process = await asyncio.create_subprocess_exec(
-            self.name, "stop", "--time", str(STOP_SECONDS), PREFIX + uuid,
-            env=self._environ, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        await process.wait()
+        await asyncio.to_thread(self._engine, "stop", "--time", str(STOP_SECONDS), PREFIX + uuid)
 
     def clean(self, uuid: str) -> None:
         """Removes the container by force."""

@@ -219,7 +219,9 @@ class ExecutionWork:
         if ended.code in ENGINE_FAILED and self._runtime.name != "local" and said.startswith(": Error"):
             return "crashed", f"{self._runtime.name} could not run it{said}"
         if "/valohai/" in said and self._runtime.name == "local":
-            said += " (there is no /valohai without a container: scripts find their folders by $VH_OUTPUTS_DIR and so on)"
+            said += (
+                " (there is no /valohai without a container: scripts find their folders by $VH_OUTPUTS_DIR and so on)"
+            )
         return "error", f"exit code {ended.code}{said}"
 
     def _finish(

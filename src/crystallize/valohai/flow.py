@@ -18,7 +18,8 @@ from crystallize.plan.job import Resolved, Yield
 from crystallize.valohai.control import Control
 from crystallize.valohai.ledger import datum_id
 from crystallize.valohai.parts import input_parts, parameter_parts
-from crystallize.valohai.references import Candidate, References, candidate_of, named
+from crystallize.valohai.references import REMOTE, Candidate, References, candidate_of, named, scheme_of
+from crystallize.valohai.remote import RemoteObject
 from crystallize.valohai.spec import EdgeSpec, NodeSpec
 from crystallize.valohai.task import Recipe, Task
 from crystallize.valohai.values import interpolated, typed_values
@@ -47,6 +48,8 @@ class Node:
     """Its own: one, or one for each child of a task."""
     static: dict[str, list[Candidate]] = field(default_factory=dict)
     """Input → the files of its references that no value decides on."""
+    remote: dict[tuple[str, int | None], list[tuple[int, RemoteObject]]] = field(default_factory=dict)
+    """(input, child; None for all) → the jobs that fetch its objects."""
 
     def label(self, child: int | None) -> str:
         """What people call one of its jobs."""
@@ -70,7 +73,7 @@ def resolve(node: Node, child: int | None, own: Mapping[str, Any], yields: Yield
         file
         for name, each in spec.inputs.items()
         for file in named(
-            each, _candidates(node, name, values, yields), path=node.path, key=f"{spec.key}.inputs.{name}"
+            each, _candidates(node, name, values, yields, child), path=node.path, key=f"{spec.key}.inputs.{name}"
         )
     )
     task = Task(
@@ -117,18 +120,19 @@ def _value(left: Yield, edge: EdgeSpec) -> list[Any]:
     return [parameters[edge.source_key]] if edge.source_key in parameters else []
 
 
-def _candidates(node: Node, name: str, values: Mapping[str, Any], yields: Yields) -> list[Candidate]:
+def _candidates(node: Node, name: str, values: Mapping[str, Any], yields: Yields, child: int | None) -> list[Candidate]:
     """The files of one input, from its references and from edges."""
     spec = node.spec.inputs[name]
     edges = [(source, edge) for source, edge in node.feeds if edge.target_type == "input" and edge.target_key == name]
     found: list[Candidate] = []
     if not edges or node.spec.append:
         found += _referenced(node, name, values)
+        found += _fetched(node, name, child, yields)
     for source, edge in edges:
         if edge.source_type == "input":
             for passed in source.spec.inputs:
                 if fnmatchcase(passed, edge.source_key):
-                    found += _candidates(source, passed, source.spec.values, yields)
+                    found += _candidates(source, passed, source.spec.values, yields, None)
         else:
             found += _written(node, source, edge, yields)
     if not found and not edges and not spec.optional:
@@ -140,10 +144,18 @@ def _candidates(node: Node, name: str, values: Mapping[str, Any], yields: Yields
 def _referenced(node: Node, name: str, values: Mapping[str, Any]) -> list[Candidate]:
     found = list(node.static.get(name, ()))
     for reference in node.spec.inputs[name].references:
-        if depends_on_values(reference):
+        if depends_on_values(reference) and scheme_of(reference) not in REMOTE:
             key = f"{node.spec.key}.inputs.{name}"
             found += node.references.resolve(interpolated(reference, values), path=node.path, key=key)
     return found
+
+
+def _fetched(node: Node, name: str, child: int | None, yields: Yields) -> Iterator[Candidate]:
+    wanted = [*node.remote.get((name, None), ()), *(node.remote.get((name, child), ()) if child is not None else ())]
+    for job, item in wanted:
+        for output in yields[job].outputs:
+            size = output.size_bytes
+            yield Candidate(path=item.path, below=item.below, uri=item.uri, size_bytes=size, origin=output)
 
 
 def depends_on_values(reference: str) -> bool:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Literal
+from typing import IO, Any, Literal
 
 GRACE_SECONDS = 5.0
 """Between being asked to end and being killed."""
@@ -68,73 +69,118 @@ async def run_process(
 
     Raises OSError when it cannot be started. When cancelled, the command is killed first.
     """
-    process = await asyncio.create_subprocess_exec(
-        *argv,
+    process = subprocess.Popen(
+        argv,
         cwd=cwd,
         env=environ,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    heard = _Heard(on_line)
-    pumps = [
-        asyncio.create_task(heard.pump("stdout", process.stdout)),
-        asyncio.create_task(heard.pump("stderr", process.stderr)),
-    ]
-    exited = asyncio.create_task(process.wait())
-    asked = asyncio.create_task(stop.wait())
+    pipes = (_Pipe("stdout", process.stdout, on_line), _Pipe("stderr", process.stderr, on_line))
+    exited = asyncio.ensure_future(_exit_of(process))
+    asked = asyncio.ensure_future(stop.wait())
     try:
-        why = await _watch(exited, asked, heard, limits)
+        why = await _watch(exited, asked, pipes, limits)
         if why != "exit":
             await _ask_to_end(process, exited, end)
         code = await exited
-        _done, late = await asyncio.wait(pumps, timeout=DRAIN_SECONDS)
-        _signal_group(process.pid, signal.SIGKILL)
-        for pump in late:
-            pump.cancel()
+        await asyncio.wait([pipe.ended for pipe in pipes], timeout=DRAIN_SECONDS)
         return Ended(code if code >= 0 else 128 - code, why)
     finally:
         _signal_group(process.pid, signal.SIGKILL)
-        await asyncio.wait({exited}, timeout=DRAIN_SECONDS)
-        for task in (*pumps, asked, exited):
-            task.cancel()
-        await asyncio.gather(*pumps, asked, exited, return_exceptions=True)
+        if not exited.done():
+            await asyncio.wait({exited}, timeout=DRAIN_SECONDS)
+        for pipe in pipes:
+            pipe.close()
+        asked.cancel()
+        exited.cancel()
+        await asyncio.gather(asked, exited, return_exceptions=True)
 
 
-class _Heard:
-    """Turns bytes into lines and remembers when the last came."""
+class _Pipe:
+    """Turns what a command writes into lines, and remembers when the last came.
 
-    def __init__(self, on_line: OnLine) -> None:
-        self._on_line = on_line
+    Not asyncio's own subprocesses: those end only when every process that has inherited a pipe has closed it.
+    """
+
+    def __init__(self, name: Stream, file: IO[bytes] | None, on_line: OnLine) -> None:
+        assert file is not None, "both are pipes"
+        self._name, self._file, self._on_line = name, file, on_line
+        self._rest = b""
+        self._loop = asyncio.get_running_loop()
         self.last = monotonic()
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        """Done when nothing more will come."""
+        os.set_blocking(file.fileno(), False)
+        self._loop.add_reader(file.fileno(), self._read)
 
-    async def pump(self, name: Stream, stream: asyncio.StreamReader | None) -> None:
-        assert stream is not None, "both are pipes"
-        rest = b""
-        while chunk := await stream.read(_CHUNK):
-            self.last = monotonic()
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                self._tell(name, line)
-            while len(rest) > LONGEST_LINE:
-                self._tell(name, rest[:LONGEST_LINE])
-                rest = rest[LONGEST_LINE:]
-        if rest:
-            self._tell(name, rest)
+    def close(self) -> None:
+        """Reads what is there, and nothing after it."""
+        if not self.ended.done():
+            self._read()
+            self._end()
+        self._file.close()
 
-    def _tell(self, name: Stream, line: bytes) -> None:
-        self._on_line(name, line.decode("utf-8", "replace").rstrip("\r"))
+    def _read(self) -> None:
+        try:
+            chunk = os.read(self._file.fileno(), _CHUNK)
+        except BlockingIOError:
+            return
+        if not chunk:
+            self._end()
+            return
+        self.last = monotonic()
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            self._tell(line)
+        while len(self._rest) > LONGEST_LINE:
+            self._tell(self._rest[:LONGEST_LINE])
+            self._rest = self._rest[LONGEST_LINE:]
+
+    def _end(self) -> None:
+        self._loop.remove_reader(self._file.fileno())
+        if not self.ended.done():
+            self.ended.set_result(None)
+        if self._rest:
+            self._tell(self._rest)
+            self._rest = b""
+
+    def _tell(self, line: bytes) -> None:
+        self._on_line(self._name, line.decode("utf-8", "replace").rstrip("\r"))
 
 
-async def _watch(exited: asyncio.Task[int], asked: asyncio.Task[bool], heard: _Heard, limits: Limits) -> Why:
+async def _exit_of(process: subprocess.Popen[bytes]) -> int:
+    """The exit code of a command, once it has ended, whoever still holds its pipes."""
+    if not hasattr(os, "pidfd_open"):  # pragma: no cover  (Linux has it)
+        return await asyncio.to_thread(process.wait)
+    loop, handle = asyncio.get_running_loop(), os.pidfd_open(process.pid)
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def tell() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    loop.add_reader(handle, tell)
+    try:
+        await ended
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
+    return process.wait()
+
+
+async def _watch(
+    exited: asyncio.Future[Any], asked: asyncio.Future[Any], pipes: Sequence[_Pipe], limits: Limits
+) -> Why:
     began = monotonic()
     while True:
         ends: dict[Why, float] = {}
         if limits.time_s is not None:
             ends["time"] = began + limits.time_s
         if limits.quiet_s is not None:
-            ends["quiet"] = heard.last + limits.quiet_s
+            ends["quiet"] = max(pipe.last for pipe in pipes) + limits.quiet_s
         now = monotonic()
         for why, end in ends.items():
             if end <= now:
@@ -148,7 +194,7 @@ async def _watch(exited: asyncio.Task[int], asked: asyncio.Task[bool], heard: _H
 
 
 async def _ask_to_end(
-    process: asyncio.subprocess.Process, exited: asyncio.Task[int], end: Callable[[], Awaitable[None]] | None
+    process: subprocess.Popen[bytes], exited: asyncio.Future[int], end: Callable[[], Awaitable[None]] | None
 ) -> None:
     if end is not None:
         await end()

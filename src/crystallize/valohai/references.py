@@ -140,8 +140,8 @@ def candidate_of(
 def named(spec: InputSpec, candidates: Sequence[Candidate], *, path: Path, key: str) -> tuple[File, ...]:
     """The files of an input under the names that they have in its folder, by name.
 
-    Files of one name and the same contents are one file; others of one name each go into a folder named after the node
-    that wrote them.
+    Files of one name and the same contents are one file; others of one name each keep their whole path in a folder named
+    after the node that wrote them.
 
     Raises DefinitionError for a `filename` and more than one file, and for names that meet all the same.
     """
@@ -156,13 +156,13 @@ def named(spec: InputSpec, candidates: Sequence[Candidate], *, path: Path, key: 
     files: dict[str, File] = {}
     for name, same in by_name.items():
         for candidate in same:
-            own = name if len(same) == 1 else f"{candidate.source}/{name}"
-            if ".." in own.split("/") or own.startswith("/"):
-                fact = f"a file of input '{spec.name}' would be called '{own}'"
-                raise DefinitionError(fact, path=path, key=key, remedy="choose a name below the input's folder")
+            own = name if len(same) == 1 else f"{candidate.source}/{candidate.path}"
             if own in files or (len(same) > 1 and not candidate.source):
                 fact = f"two files of input '{spec.name}' are called '{name}'"
                 raise DefinitionError(fact, path=path, key=key, remedy="add 'keep-directories: full' to the input")
+            if ".." in own.split("/") or own.startswith("/"):
+                fact = f"a file of input '{spec.name}' would be called '{own}'"
+                raise DefinitionError(fact, path=path, key=key, remedy="choose a name below the input's folder")
             files[own] = File(
                 input=spec.name,
                 name=own,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from crystallize.engine.foresee import Foreseen
 from crystallize.plan import events
+from crystallize.plan.job import Job
 from crystallize.session import Report, Request, Session
 from crystallize.settings import Settings
 from crystallize.store.pins import Pin, keep_pins
@@ -99,6 +100,10 @@ class PipelineRun:
         with Session(self.settings, write=False) as session:
             store = session.store(self.root)
             yield session.foresee(self._compile(session, store, dry=True).plan), store
+
+    def fetches(self, job: Job) -> bool:
+        """Whether a job only downloads for others."""
+        return self.compiled is not None and self.compiled.plan.groups[job.group].fetches_for is not None
 
     def _compile(self, session: Session, store: Store, *, dry: bool) -> Compiled:
         spec, asked, settings = self.spec, self._asked, self.settings

@@ -1,6 +1,7 @@
 import importlib
 import inspect
 import pickle
+import shutil
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -298,3 +299,30 @@ def test_modules_that_user_code_imports_leave_no_bytecode_that_could_be_stale(
 
     assert not list(tmp_path.rglob("*.pyc"))
     assert sys.dont_write_bytecode is False
+
+
+def test_a_world_that_is_carried_elsewhere_needs_nothing_there(root: Path) -> None:
+    world = world_of(root)
+    model = pickle.dumps(world.load("steps").Model())
+    late = world.text_of("late")
+    carried = pickle.dumps(world)
+    shutil.rmtree(root / "experiments")
+    for name in [name for name in sys.modules if name.startswith(TOP_PACKAGE)]:
+        del sys.modules[name]
+
+    arrived = pickle.loads(carried)
+
+    assert arrived is not world
+    assert arrived.package == world.package
+    assert type(pickle.loads(model)) is arrived.load("helpers").Model is not world.load("helpers").Model
+    assert (late, arrived.load("late").WORD) == ("WORD = 'first'\n", "first")
+    assert pickle.loads(carried) is arrived
+
+
+def test_a_late_module_is_loaded_as_it_was_when_somebody_asked_for_its_text(root: Path) -> None:
+    world = world_of(root)
+    world.text_of("late")
+
+    (root / "experiments/a/late.py").write_text("WORD = 'edited'\n")
+
+    assert world.load("late").WORD == "first"

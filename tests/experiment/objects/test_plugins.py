@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 from crystallize.experiment.objects.context import standalone_context
-from crystallize.experiment.objects.execution import AsyncExecution, Execution, ParallelExecution, SerialExecution
+from crystallize.experiment.objects.execution import (
+    AsyncExecution,
+    Execution,
+    ParallelExecution,
+    RayExecution,
+    SerialExecution,
+)
 from crystallize.experiment.objects.plugins import (
     ArtifactPlugin,
     BasePlugin,
@@ -157,6 +163,7 @@ def test_an_unknown_executor_type_is_refused_with_the_known_ones() -> None:
         (AsyncExecution(), "async", 5),
         (ParallelExecution(max_workers=2), "thread", 2),
         (ParallelExecution(max_workers=9, executor_type="process"), "process", 5),
+        (RayExecution(), "ray", 5),
     ],
 )
 def test_execution_plugins_declare_how_five_trials_run(plugin: Execution, mode: str, workers: int) -> None:

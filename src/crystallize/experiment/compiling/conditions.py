@@ -40,6 +40,9 @@ def choose_conditions(ordered: Sequence[Node], nodes: Nodes, asked: Asked) -> No
         for node in ordered:
             wanted = {BASELINE_CONDITION, *chosen}
             node.conditions = tuple(name for name in node.conditions if name in wanted)
+    if asked.only is not None:
+        for node in ordered:
+            node.conditions = (asked.only,) if node.runs else node.conditions
     for node in ordered:
         if asked.hypotheses_of(node.experiment):
             _check_comparable(node, chosen)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from crystallize.engine.executors import SERIAL
 from crystallize.experiment.compiling.node import Asked, Node
 from crystallize.experiment.compiling.placing import REMOTE, SHARED, on_ray, placed
+from crystallize.experiment.loop import Loop
 from crystallize.experiment.objects.limits import needs_of
 from crystallize.experiment.results.view import ExperimentView
 from crystallize.experiment.results.view_files import newest_version, view_folder
@@ -41,10 +43,15 @@ def add_group(plan: Plan, node: Node, rows: Mapping[Path, ViewRows], session: Se
     needs = needs_of(experiment.limits, steps)
     kind, workers = placed(experiment, len(node.conditions) * node.replicates, needs, asked, session.settings)
     node.work = TrialWork(experiment, node.trial_links, node.treatments, node.view.path, node.volatile)
-    node.work.elsewhere = kind not in ("serial", *SHARED)
-    node.is_far = kind in REMOTE
+    node.work.elsewhere = kind not in (SERIAL, *SHARED)
+    node.work.threads, node.work.replicates = kind == "thread", node.replicates
+    node.runs_serially, node.is_far = kind == SERIAL, kind in REMOTE
     if node.is_far:
         needs = needs_of(experiment.limits, steps, on_ray(experiment).limits)
+    plugin = experiment.loop_plugin
+    loop = None if plugin is None else Loop(plugin, node, session.store(root))
+    if loop is not None:
+        node.loop_notices = loop.notices
     plan.groups.append(
         Group(
             name=experiment.label,
@@ -55,6 +62,7 @@ def add_group(plan: Plan, node: Node, rows: Mapping[Path, ViewRows], session: Se
             workers=workers,
             needs=needs,
             address=asked.address or on_ray(experiment).address,
+            lead=loop,
         )
     )
 

@@ -5,7 +5,7 @@ Plain data that compiling fills in, and that views and results read.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,6 +44,10 @@ class Asked:
     """Of the Ray cluster, for every node that runs on Ray; None: as defined."""
     jobs: int | None = None
     """How many jobs may run at a time; None: as defined."""
+    aside: Path | None = None
+    """The artifact root of a run aside: all else is only read, in its first replicate. None: the run is a real one."""
+    only: str | None = None
+    """The one condition that runs, without the baseline; None: see `treatments`."""
     restore: bool = False
     """Missing markers are losses, not wishes: they are put back."""
     pin: Mapping[str, int] = field(default_factory=dict)
@@ -81,6 +85,8 @@ class Node:
     treatments: dict[str, Treatment] = field(default_factory=dict)
     """Condition → what this experiment itself applies in it."""
     replicates: int = 1
+    runs_serially: bool = True
+    """Whether its trials run in the driver itself, one by one."""
     is_far: bool = False
     """Whether its trials run on machines that share nothing with this one but the store's folder."""
     paired: bool = False
@@ -101,6 +107,8 @@ class Node:
     view: ExperimentView | None = None
     collected: Collected | None = None
     work: TrialWork | None = None
+    loop_notices: Callable[[], Iterable[str]] = tuple
+    """What to tell, after the run, of the plugin that ordered its replicates."""
 
     def job(self, condition: str, replicate: int) -> int:
         """Index of the job of one trial."""

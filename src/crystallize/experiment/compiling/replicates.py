@@ -10,10 +10,12 @@ from crystallize.experiment.compiling.node import Asked, Node, Nodes, upstream_o
 
 
 def count_replicates(node: Node, nodes: Nodes, asked: Asked) -> int:
-    """As asked for, else as defined, else the upstreams' common count other than 1, else 1.
+    """One aside; as asked for, else as defined, else the upstreams' common count other than 1, else 1.
 
     Raises ReplicateMismatchError for counts that cannot be paired.
     """
+    if asked.aside is not None and node.runs:
+        return 1
     paired = [(link.port, nodes[id(link.producer)].replicates) for link in node.links if not link.gather]
     paired += [(upstream.label, nodes[id(upstream)].replicates) for upstream in node.after]
     counts = {count for _, count in paired if count != 1}

@@ -73,13 +73,6 @@ def take_room(name: str, folder: Path) -> None:
         _ensure_package(name, folder)
 
 
-def present_worlds() -> list[Any]:
-    """The worlds whose modules are found by their full names, each once."""
-    packages = [module for name, module in list(sys.modules.items()) if name.startswith(TOP_PACKAGE)]
-    worlds = [getattr(package, "__crystallize_world__", None) for package in packages]
-    return list({id(world): world for world in worlds if world is not None}.values())
-
-
 def _withdraw_older(name: str) -> None:
     older = getattr(sys.modules.get(name), "__crystallize_world__", None)
     if older is not None:

@@ -1,9 +1,13 @@
-"""How the trials of an experiment are executed: declarations that the engine reads. Nothing runs here."""
+"""How the trials of an experiment are executed: declarations that the engine reads.
+
+A run never calls their `run_experiment_loop`; plugins that extend one of these, or delegate to it, may.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from crystallize.errors import DefinitionError, DefinitionTypeError, nearest
 from crystallize.experiment.objects.limits import Limits
@@ -41,6 +45,10 @@ class SerialExecution(Execution):
     def mode(self) -> Mode:
         return "serial"
 
+    async def run_experiment_loop(self, experiment: Any, replicate_fn: Callable[[int], Any]) -> list[Any]:
+        """The replicates one after the other, each awaited before the next."""
+        return [await replicate_fn(replicate) for replicate in range(experiment.replicates)]
+
 
 @dataclass
 class AsyncExecution(Execution):
@@ -54,6 +62,12 @@ class AsyncExecution(Execution):
 
     def workers(self, trials: int) -> int:
         return max(1, trials)
+
+    async def run_experiment_loop(self, experiment: Any, replicate_fn: Callable[[int], Any]) -> list[Any]:
+        """All replicates, awaited together."""
+        import asyncio
+
+        return list(await asyncio.gather(*(replicate_fn(replicate) for replicate in range(experiment.replicates))))
 
 
 @dataclass
@@ -88,6 +102,18 @@ class ParallelExecution(Execution):
         processors = os.cpu_count() or 8
         default = processors if self.mode == "thread" else max(1, processors - 1)
         return max(1, min(self.max_workers or default, trials))
+
+    def run_experiment_loop(self, experiment: Any, replicate_fn: Callable[[int], Any]) -> list[Any]:
+        """All replicates, each waited for in a thread of its own. Raises TypeError for a coroutine function."""
+        from concurrent.futures import ThreadPoolExecutor
+        from inspect import iscoroutinefunction
+
+        if iscoroutinefunction(replicate_fn):
+            raise DefinitionTypeError(
+                "replicate_fn is a coroutine function, which threads cannot wait for", remedy="use AsyncExecution()"
+            )
+        with ThreadPoolExecutor(self.workers(experiment.replicates)) as pool:
+            return list(pool.map(replicate_fn, range(experiment.replicates)))
 
 
 @dataclass

@@ -91,11 +91,11 @@ class Opened:
         return Known(run, groups[0] if groups else None, {"baseline": baseline, **treatments})
 
     def candidates(self) -> dict[str, list[Candidate]]:
-        """Experiment → what the last runs had of it, newest first."""
+        """Experiment → what the last runs had of it, newest first; in the order in which they run."""
         found: dict[str, list[Candidate]] = {}
         with Session(self.settings, write=False) as session:
-            for name, experiment in self.graph.experiments.items():
-                root = experiment.artifact_root
+            for name in self.graph.order():
+                root = self.graph.experiments[name].artifact_root
                 archive = Archive(session.store(root), session.history(root))
                 found[name] = archive.candidates(name, RUNS_OFFERED)
         return found

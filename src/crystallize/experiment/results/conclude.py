@@ -166,6 +166,7 @@ class Conclusion:
         notices = [*self._node.experiment.notices, *self._node.switched]
         notices += [f"{path} was changed or removed by hand and is restored" for path in self._view.restored]
         notices += self._unnoted()
+        notices += self._node.loop_notices()
         notices += self._pinned()
         notices += self._fetched()
         notices += self._of_others()

@@ -86,7 +86,7 @@ class ReplicateResult(ByValue):
     baseline_metrics: Samples | None
     baseline_seed: int | None
     treatment_metrics: dict[str, Samples]
-    treatment_seeds: dict[str, int]
+    treatment_seeds: dict[str, int | None]
     errors: dict[str, BaseException]
     provenance: dict[str, list[Mapping[str, Any]]]
 

@@ -215,7 +215,7 @@ class ExperimentView:
         del self._rows[condition]
 
     def _lay(self, output: Output, path: str) -> ViewFile:
-        stat = self._store.lay(output, self._store.root / path, verify=False)
+        stat = self._store.lay(output, f"{self._store.root}/{path}", verify=False)
         file = ViewFile(path, output.digest, output.size_bytes, stat.st_mtime_ns, output.is_tree)
         self._store.views.note(file)
         return file

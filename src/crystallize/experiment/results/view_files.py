@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from crystallize.fingerprint.digest import digest_bytes
-from crystallize.store.placing import neighbour
+from crystallize.store.placing import write_whole
 from crystallize.store.store import Store
 from crystallize.store.views import ViewFile
 
@@ -31,18 +30,9 @@ def newest_version(folder: Path) -> int:
 
 
 def write_file(root: Path, path: str, data: bytes) -> ViewFile:
-    """Writes `data` to `path`, relative to `root`, by a temporary neighbour; parents are made."""
-    target = f"{root}/{path}"
-    temporary = neighbour(os.path.dirname(target))  # noqa: PTH120
-    try:
-        file = open(temporary, "wb")  # noqa: PTH123, SIM115  (several per experiment: plain calls are faster)
-    except FileNotFoundError:
-        Path(target).parent.mkdir(parents=True, exist_ok=True)
-        file = Path(temporary).open("wb")  # noqa: SIM115
-    with file:
-        file.write(data)
-    os.replace(temporary, target)  # noqa: PTH105
-    return ViewFile(path, digest_bytes(data), len(data), os.stat(target).st_mtime_ns, False)  # noqa: PTH116
+    """Writes `data` to `path`, relative to `root`, at once; parents are made."""
+    stat = write_whole(f"{root}/{path}", data)
+    return ViewFile(path, digest_bytes(data), len(data), stat.st_mtime_ns, False)
 
 
 def discard(store: Store, top: Path, files: Iterable[ViewFile]) -> None:

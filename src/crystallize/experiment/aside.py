@@ -1,0 +1,116 @@
+"""Runs aside: a trial or two of one experiment whose results lie in a temporary folder, so that nothing of the real
+ones is touched. What `Experiment.debug` and `Experiment.apply` do.
+
+The run is one like any other, of a copy of the experiment. Experiments that it reads are taken as they were recorded.
+"""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, Never, TypeVar
+
+from crystallize.errors import NotReusableError
+from crystallize.experiment.blueprint import Blueprint
+from crystallize.experiment.objects.context import FrozenContext
+from crystallize.experiment.objects.datasource import DataSource
+from crystallize.experiment.objects.execution import Execution
+from crystallize.experiment.objects.plugins import ArtifactPlugin, BasePlugin, LoggingPlugin
+from crystallize.experiment.results.result import Result
+
+E = TypeVar("E", bound=Blueprint)
+
+
+class Given(DataSource):
+    """Data that the caller gives in place of a datasource."""
+
+    takes_context = False
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+
+    def fetch(self, ctx: FrozenContext) -> Any:
+        """The data itself."""
+        return self._data
+
+    def __crystallize_contents__(self) -> Never:
+        raise NotReusableError("", "data that the caller gives", "nothing of this run is kept")
+
+
+class LastData(BasePlugin):
+    """Holds what the last step gave."""
+
+    affects_results = False
+
+    def __init__(self) -> None:
+        self.data: Any = None
+
+    def after_step(self, experiment: Any, step: Any, data: Any, ctx: FrozenContext) -> None:
+        """Called after every step, and so after the last one."""
+        self.data = data
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A temporary folder for the results of one run."""
+
+    folder: Path
+
+    @classmethod
+    @contextmanager
+    def made(cls) -> Iterator[Aside]:
+        """A new one; it is removed at the end, unless a result needs it longer."""
+        aside = cls(Path(mkdtemp(prefix="crystallize-")).resolve())
+        try:
+            yield aside
+        except BaseException:
+            aside.remove()
+            raise
+
+    def remove(self) -> None:
+        """Removes the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def remove_with(self, result: Result) -> None:
+        """Removes the folder when nobody holds `result` any more: it reads artifacts and provenance there."""
+        weakref.finalize(result, shutil.rmtree, self.folder, ignore_errors=True)
+
+    def copied(
+        self, experiment: E, *plugins: BasePlugin, verbose: bool | None = None, source: DataSource | None = None
+    ) -> E:
+        """The experiment as it runs here: one trial after the other, its results in the folder.
+
+        Parameters
+        ----------
+        plugins : called after its own.
+        verbose : of its logging; None: as it is.
+        source : in place of its datasource.
+        """
+        other = copy.copy(experiment)
+        other.plugins = [*map(self._moved(verbose), filter(_stays, experiment.plugins)), *plugins]
+        if source is not None:
+            other.datasource = source
+        return other
+
+    def _moved(self, verbose: bool | None) -> Callable[[BasePlugin], BasePlugin]:
+        def moved(plugin: BasePlugin) -> BasePlugin:
+            if isinstance(plugin, ArtifactPlugin):
+                plugin = copy.copy(plugin)
+                plugin.root_dir = self.folder
+            elif isinstance(plugin, LoggingPlugin) and verbose is not None:
+                plugin = copy.copy(plugin)
+                plugin.verbose = verbose
+            return plugin
+
+        return moved
+
+
+def _stays(plugin: BasePlugin) -> bool:
+    """Whether the plugin has its say here; where trials run is settled."""
+    return not isinstance(plugin, Execution)

@@ -1,0 +1,64 @@
+"""Objects elsewhere: versions without contents, downloads that go on where they broke off."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crystallize.valohai.remote import Remote, RemoteError
+from tests.valohai.serving import Files, serving
+
+
+@pytest.fixture
+def files() -> Iterator[Files]:
+    with serving() as served:
+        yield served
+
+
+def test_a_version_is_known_without_the_contents(files: Files) -> None:
+    files.contents["/data/a%20b.csv"] = b"12345"
+
+    [found] = Remote({}).find(f"{files.url}/data/a%20b.csv?token=x")
+
+    assert (found.name, found.path, found.size_bytes) == ("a b.csv", "data/a b.csv", 5)
+    assert found.version
+    assert [method for method, _, _ in files.asked] == ["HEAD"]
+
+
+def test_other_contents_are_another_version(files: Files) -> None:
+    files.contents["/a"] = b"one"
+    before = Remote({}).find(f"{files.url}/a")
+    files.contents["/a"] = b"two"
+
+    assert Remote({}).find(f"{files.url}/a") != before
+
+
+def test_a_download_that_broke_off_goes_on_with_the_rest(files: Files, tmp_path: Path) -> None:
+    files.contents["/a"] = bytes(range(256)) * 1000
+    remote = Remote({})
+    [found] = remote.find(f"{files.url}/a")
+    files.break_after = 100_000
+    said: list[str] = []
+
+    remote.download(found, tmp_path / "a", said.append)
+
+    assert (tmp_path / "a").read_bytes() == files.contents["/a"]
+    assert [wanted for method, _, wanted in files.asked if method == "GET"] == ["", "bytes=100000-"]
+    assert len(said) == 1
+
+
+def test_what_is_not_there_is_said_so_at_once(files: Files) -> None:
+    with pytest.raises(RemoteError, match="404"):
+        Remote({}).find(f"{files.url}/nothing")
+
+
+def test_nobody_answers_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(RemoteError, match="cannot be looked at") as caught:
+        Remote({}).find("http://127.0.0.1:1/a")
+
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bucket_without_an_object_is_refused() -> None:
+    with pytest.raises(RemoteError, match="names no object"):
+        Remote({}).find("s3://bucket")
