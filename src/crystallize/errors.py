@@ -214,7 +214,7 @@ class WorkerLostError(CrystallizeError, RuntimeError):
 
     def __init__(self, end: str, attempts: int) -> None:
         often = "" if attempts == 1 else f", {attempts} times"
-        ended = "signal" in end
+        ended = "signal" in end or "memory" in end
         remedy = (
             "if memory ran out, run fewer at once (-j) or give it less to hold"
             if ended

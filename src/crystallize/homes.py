@@ -31,8 +31,8 @@ _MODULES = {
     "experiment.objects.quick": "quick_experiment",
     "experiment.folders.references": "find_experiments_root",
     "experiment.objects.resource": "resource_factory",
-    "experiment.results.result": """AggregateData ExperimentMetrics HypothesisResult ReplicateResult Result
-        TreatmentMetrics""",
+    "experiment.results.result": "Result",
+    "experiment.results.structs": "AggregateData ExperimentMetrics HypothesisResult ReplicateResult TreatmentMetrics",
     "experiment.results.saved_metrics": "load_all_metrics load_metrics",
     "experiment.objects.step": "PipelineStep pipeline_step",
     "experiment.objects.treatment": "Treatment treatment",

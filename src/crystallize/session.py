@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from crystallize.engine.uncollected import uncollected
+from crystallize.engine.uncollected import collected_again, uncollected
 from crystallize.fingerprint.digest import digest_bytes
 from crystallize.history.history import History
 from crystallize.history.watch import HistoryWatcher
@@ -148,6 +148,7 @@ class Session:
         for store in self._stores.values():
             store.close()
         self._stores.clear()
+        collected_again()
 
     def __enter__(self) -> Session:
         return self

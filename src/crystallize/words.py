@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+FEW_WORDS = 60
+"""Characters."""
 
 
 def duration(seconds: float) -> str:
@@ -52,6 +55,22 @@ def size(count: float) -> str:
         if count < 999.5:
             return f"{count:.1f} {unit}" if count < 9.95 else f"{count:.0f} {unit}"
     return f"{count / 1000:.1f} TB"
+
+
+def in_few_words(value: object) -> str:
+    """``epoch 3 · loss 0.12`` of a mapping, ``30%`` of a share of one, else its text; a line, cut where it is long."""
+    if isinstance(value, Mapping):
+        text = " · ".join(f"{key} {_short(item)}" for key, item in value.items())
+    elif isinstance(value, float) and 0 <= value <= 1:
+        text = f"{value:.0%}"
+    else:
+        text = _short(value)
+    line = " ".join(text.split())
+    return line if len(line) <= FEW_WORDS else line[: FEW_WORDS - 1] + "…"
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def count(number: float) -> str:

@@ -16,7 +16,8 @@ from crystallize.experiment.reports.candidates import Candidate
 from crystallize.experiment.reports.explanation import Difference, Explanation
 from crystallize.experiment.reports.status import ExperimentStatus, Status
 from crystallize.experiment.results.audit import Audit
-from crystallize.experiment.results.result import ExperimentMetrics, HypothesisResult, Result, TreatmentMetrics
+from crystallize.experiment.results.result import Result
+from crystallize.experiment.results.structs import ExperimentMetrics, HypothesisResult, TreatmentMetrics
 from crystallize.history.history import GroupRow, JobRow, RunRow
 from crystallize.history.stats import Stats
 

@@ -11,7 +11,7 @@ import cloudpickle
 import pytest
 
 from crystallize.engine import cluster as cluster_module
-from crystallize.engine import executor_ray
+from crystallize.engine import executor_ray, worker_ray
 from crystallize.engine.cluster import Cluster, check_installed
 from crystallize.engine.executor_ray import RayExecutor
 from crystallize.engine.worker_ray import _check_shared
@@ -220,7 +220,7 @@ def test_a_job_whose_worker_dies_is_begun_anew_in_a_clean_folder(connected: Clus
 def test_a_job_that_always_kills_its_worker_is_lost(
     connected: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor_ray, "SYSTEM_RETRIES", 1)
+    monkeypatch.setattr(worker_ray, "MOST_ATTEMPTS", 2)
     begun = tmp_path / "begun"
 
     def leave(workspace: Workspace) -> dict[str, list[Any]]:
@@ -232,6 +232,17 @@ def test_a_job_that_always_kills_its_worker_is_lost(
         Runner(connected, tmp_path / "data").one(leave)
 
     assert begun.read_text() == "xx"
+
+
+@needs_ray
+def test_a_job_that_was_begun_too_often_is_not_begun_again(connected: Cluster, tmp_path: Path) -> None:
+    runner = Runner(connected, tmp_path / "data")
+    workspace = runner.workspace()
+    for number in range(worker_ray.MOST_ATTEMPTS):
+        workspace.scratch(f"attempt-{number}")
+
+    with pytest.raises(WorkerLostError, match="for want of memory, 4 times; if memory ran out"):
+        runner.one(lambda workspace: {}, workspace)
 
 
 @needs_ray
@@ -306,6 +317,7 @@ def test_a_machine_without_crystallize_is_told(
     absent = ModuleType("absent_there")
     exec("def do(*job): pass", vars(absent))
     monkeypatch.setitem(sys.modules, "absent_there", absent)
+    vars(absent).update(MOST_ATTEMPTS=1)
     monkeypatch.setattr(executor_ray, "worker_ray", absent)
 
     with pytest.raises(MachineError, match=r"No module named 'absent_there'\); install crystallize there"):

@@ -216,6 +216,8 @@ def test_a_task_has_a_child_for_each_combination_and_only_new_ones_run(story: Fl
         " --many=1,1,2,2",
     ], "children that wrote the same are one file"
 
+    story.write(".vhignore", "valohai.yaml\n")
+    story.go()
     story.edit("valohai.yaml", "items: [1, 2]", "items: [1, 2, 3]")
     wider = story.go()
 

@@ -62,13 +62,13 @@ async def rerun(pilot, screen: RunScreen) -> None:  # type: ignore[no-untyped-de
 async def test_enter_runs_the_graph_and_the_summary_has_a_section_for_each(tmp_path: Path) -> None:
     write_graph(tmp_path)
 
-    async with on_run_screen(tmp_path, "consumer") as (pilot, screen):
+    async with on_run_screen(tmp_path, "consumer") as (_, screen):
         told = screen.query_one(SummaryPane).text
 
         assert "producer  2 replicates · ran 4 · reused 0" in told
         assert "total_from_producer" in told
         assert "summary.json" in told
-        assert "summary" == screen.query_one(TabbedContent).active
+        assert screen.query_one(TabbedContent).active == "summary"
     assert (tmp_path / "data/consumer/v0/baseline/.crystallize_complete").exists()
 
 
@@ -78,7 +78,7 @@ async def test_a_second_run_reuses_everything(tmp_path: Path) -> None:
     async with on_run_screen(tmp_path, "consumer") as (pilot, screen):
         await rerun(pilot, screen)
 
-        assert {"producer": 4, "consumer": 4} == reused(screen)
+        assert reused(screen) == {"producer": 4, "consumer": 4}
         assert "reused 8" in seen(pilot)
 
 
@@ -89,12 +89,12 @@ async def test_l_turns_reuse_off_for_one_experiment_and_L_for_all(tmp_path: Path
         await pilot.press("up", "l")
         assert "reuse off" in seen(pilot)
         await rerun(pilot, screen)
-        assert {"producer": 0, "consumer": 4} == reused(screen)
+        assert reused(screen) == {"producer": 0, "consumer": 4}
 
         await pilot.press("L")
         await rerun(pilot, screen)
 
-        assert {"producer": 0, "consumer": 0} == reused(screen)
+        assert reused(screen) == {"producer": 0, "consumer": 0}
 
 
 async def test_x_switches_a_treatment_off_upstream_and_the_consumer_leaves_it_out(tmp_path: Path) -> None:
@@ -106,14 +106,14 @@ async def test_x_switches_a_treatment_off_upstream_and_the_consumer_leaves_it_ou
         await until(pilot, lambda: screen.focused is not None and screen.focused.id == "trials")
         await pilot.press("x")
         await until(pilot, lambda: screen.is_settled)
-        assert {"inactive_treatments": ["high"]} == json.loads(state.read_text())
+        assert json.loads(state.read_text()) == {"inactive_treatments": ["high"]}
         assert "producer: switched off: high" in seen(pilot)
         assert "consumer: switched off: high" in seen(pilot)
 
         await rerun(pilot, screen)
 
         assert screen.performance is not None
-        assert {"baseline": 2} == screen.performance.results["consumer"].reused
+        assert screen.performance.results["consumer"].reused == {"baseline": 2}
         await pilot.press("x")
         await until(pilot, lambda: screen.is_settled)
         assert not state.exists()
@@ -161,7 +161,7 @@ async def test_what_steps_print_lands_in_the_log_of_their_trial(tmp_path: Path) 
         lines = list(screen.query_one(Log).lines)
 
     assert "producer/baseline/0 │ summing 3 numbers" in lines
-    assert 4 == sum("summing" in line for line in lines)
+    assert sum("summing" in line for line in lines) == 4
 
 
 async def test_what_worker_processes_print_lands_in_the_log(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ async def test_what_worker_processes_print_lands_in_the_log(tmp_path: Path) -> N
     async with on_run_screen(tmp_path, "producer") as (_, screen):
         lines = list(screen.query_one(Log).lines)
 
-    assert 4 == sum("summing 3 numbers" in line for line in lines)
+    assert sum("summing 3 numbers" in line for line in lines) == 4
 
 
 async def test_the_log_is_narrowed_to_one_experiment_and_to_words(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ async def test_a_failing_step_is_told_with_its_traceback_and_what_it_blocks(tmp_
     async with on_run_screen(tmp_path, "consumer") as (pilot, screen):
         told = screen.query_one(ErrorsPane).text
 
-        assert "errors" == screen.query_one(TabbedContent).active
+        assert screen.query_one(TabbedContent).active == "errors"
         assert "steps.py" in told and "no sums today" in told
         assert "consumer/baseline/0" in told
         assert "✘ producer" in seen(pilot)
@@ -236,7 +236,7 @@ async def test_data_is_json_or_xml(tmp_path: Path) -> None:
 
     async with on_run_screen(tmp_path, "consumer") as (pilot, screen):
         pane = screen.query_one(DataPane)
-        assert [6, 6] == json.loads(pane.text)["consumer"]["metrics"]["baseline"]["total_from_producer"]
+        assert json.loads(pane.text)["consumer"]["metrics"]["baseline"]["total_from_producer"] == [6, 6]
 
         pane.query_one("#form").value = "xml"  # type: ignore[attr-defined]
         await until(pilot, lambda: pane.text.startswith("<CrystallizeSummary>"))

@@ -46,7 +46,7 @@ async def test_experiments_stand_in_groups_by_priority_and_a_graph_bears_its_sig
     async with opened(tmp_path) as pilot:
         lines = [line.partition("│")[0].strip() for line in seen(pilot).splitlines()[2:8]]
 
-    assert ["▾ Experiments", "├ * zeta", "└ 🧪 producer", "▾ Graphs", "└ 📈 consumer"] == lines[:5]
+    assert lines[:5] == ["▾ Experiments", "├ * zeta", "└ 🧪 producer", "▾ Graphs", "└ 📈 consumer"]
 
 
 async def test_the_details_say_what_resume_would_run_and_why(tmp_path: Path) -> None:

@@ -9,10 +9,7 @@ import typer
 from crystallize.cli.options import Output, OutputFormat
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from crystallize.experiment.reports.archive import Archive
-    from crystallize.history.history import RunRow
 
 RUNS_SHOWN = 5
 """Of an experiment, newest first."""
@@ -42,6 +39,7 @@ def show(
 
 def _show_run(archive: Archive, what: str, form: Output) -> None:
     from crystallize.cli import console, schema
+    from crystallize.experiment.reports.runs import print_run
     from crystallize.experiment.reports.tally import by_group
 
     run = archive.run(what)
@@ -65,47 +63,10 @@ def _show_run(archive: Archive, what: str, form: Output) -> None:
     )
 
 
-def print_run(console: Console, archive: Archive, run: RunRow, *, only_trouble: bool = False) -> None:
-    """What a run did, or did so far: its experiments, then the trials that did not just serve again.
-
-    Parameters
-    ----------
-    only_trouble : of the trials those alone that failed or were blocked.
-    """
-    import time
-
-    from crystallize.experiment.reports import going
-    from crystallize.experiment.reports.lines import line, print_indented, table
-    from crystallize.words import ago, count, duration
-
-    groups, jobs, standing = archive.groups(run.number), archive.history.jobs(run.number), archive.standing(run)
-    about = f"  strategy {run.strategy} · {ago(run.started, time.time())} · {run.state} · {duration(run.seconds)}"
-    line(console, (f"run {run.number}", "bold"), (about, "dim"))
-    if standing is not None:
-        line(console, f"  {standing.settled} of {standing.total} trials: {going.line(standing)}")
-    for busy in standing.busy if standing is not None and run.state == "running" else ():
-        line(console, f"  {going.busy_line(busy)}")
-    counted = ("ran", "reused", "failed", "blocked")
-    made = table("experiment", *counted, "took", "saved", numbers=counted)
-    for group in groups:
-        counts = (count(getattr(group, state)) for state in counted)
-        made.add_row(group.name, *counts, duration(group.seconds), duration(group.seconds_saved))
-    if groups:
-        print_indented(console, made)
-    if only_trouble:
-        jobs = [job for job in jobs if job.state in ("failed", "blocked")]
-    if jobs:
-        console.print()
-        listed = table("trial", "state", "took", "why", folded="why")
-        for job in jobs:
-            listed.add_row(job.label, job.state, duration(job.seconds), job.error or job.reason)
-        print_indented(console, listed)
-
-
 def _show_experiment(archive: Archive, name: str, form: Output) -> None:
     from crystallize.cli import console, schema
-    from crystallize.cli.history import print_runs
     from crystallize.experiment.reports.lines import line
+    from crystallize.experiment.reports.runs import print_runs
     from crystallize.experiment.reports.summary import print_artifacts, print_metrics
     from crystallize.experiment.results.saved_metrics import load_metrics
     from crystallize.words import near

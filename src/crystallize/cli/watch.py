@@ -36,9 +36,9 @@ def watch(
       crystallize watch 12 --log
     """
     from crystallize.cli import console
-    from crystallize.cli.show import print_run
     from crystallize.errors import MissingFileError
     from crystallize.experiment.reports.archive import open_archive
+    from crystallize.experiment.reports.runs import print_run
 
     with open_archive() as archive:
         found = archive.run(run)

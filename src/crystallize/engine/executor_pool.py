@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from concurrent.futures.process import BrokenProcessPool
+from itertools import count
 from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
@@ -18,7 +19,7 @@ from pebble import ProcessExpired, ProcessPool
 from crystallize.engine import worker
 from crystallize.engine.parcel import packed_job, unpacked
 from crystallize.engine.watchdog import word_of
-from crystallize.engine.worker_output import WorkerOutput
+from crystallize.engine.worker_output import Tell, WorkerOutput
 from crystallize.errors import JobTimeoutError, WorkerLostError
 from crystallize.plan.job import Group, Outcome, Work
 from crystallize.plan.workspace import Workspace
@@ -40,14 +41,14 @@ class ProcessExecutor:
         self._group = group
         self._pool: ProcessPool | None = None
         self._output: WorkerOutput | None = None
+        self._numbers = count()
 
     async def run(self, work: Work, task: Any, workspace: Workspace) -> Outcome:
         """Has one job done by a worker. Raises what the user's code raised, or JobTimeoutError, WorkerLostError."""
         for attempt in range(1, ATTEMPTS + 1):
             folder = workspace.scratch()
             try:
-                future = self._started(work).schedule(worker.do, (packed_job(task, workspace),))
-                delivered = await asyncio.wrap_future(future)
+                delivered = await self._done(work, packed_job(task, workspace), workspace.emit)
             except (ProcessExpired, BrokenProcessPool) as error:
                 self._drop_broken()
                 hung = word_of(folder)
@@ -62,6 +63,20 @@ class ProcessExecutor:
                 workspace.accept(there)
                 return outcome
         raise AssertionError
+
+    async def _done(self, work: Work, job: bytes, tell: Tell) -> bytes:
+        """Has a worker do a job; what became of it, when all has been told that it emitted."""
+        pool, number = self._started(work), next(self._numbers)
+        output = self._output
+        assert output is not None, "it comes with the pool"
+        output.listen(number, tell)
+        try:
+            delivered, emitted = await asyncio.wrap_future(pool.schedule(worker.do, (number, job)))
+            if emitted:
+                await asyncio.to_thread(output.wait, number, emitted)
+        finally:
+            output.forget(number)
+        return bytes(delivered)
 
     def close(self) -> None:
         """Ends the workers, at once."""

@@ -21,9 +21,6 @@ from crystallize.fingerprint.environment import own_version
 from crystallize.plan.job import Group, Outcome, Work
 from crystallize.plan.workspace import Workspace
 
-SYSTEM_RETRIES = 3
-"""How often Ray begins a job anew whose worker or machine died."""
-
 
 class RayExecutor:
     """The tasks of one group.
@@ -85,7 +82,7 @@ class RayExecutor:
                 num_cpus=resources["CPU"],
                 num_gpus=resources["GPU"],
                 memory=resources["memory"] or None,
-                max_retries=SYSTEM_RETRIES,
+                max_retries=worker_ray.MOST_ATTEMPTS - 1,
             )
         return self._task
 
@@ -100,4 +97,4 @@ def _lost(error: Exception, folder: Path) -> CrystallizeError:
         fact = message_of(cause).strip().rpartition("\n")[2]
         return MachineError(f"a machine of the cluster cannot begin the job ({fact}); install crystallize there")
     fact = in_words(error).partition("\n")[0].rstrip(".")
-    return WorkerLostError(f"was lost ({fact})", SYSTEM_RETRIES + 1)
+    return WorkerLostError(f"was lost ({fact})", worker_ray.MOST_ATTEMPTS)

@@ -27,7 +27,7 @@ def packed_result(outcome: Outcome, workspace: Workspace) -> bytes:
     """The result of a job that succeeded. Raises NotTransferableError, which names the step and the metric."""
     outcome.provenance = json.loads(to_json(outcome.provenance))  # as it is kept: it may hold anything
     try:
-        return _packed((outcome, workspace.left()))
+        return _packed((outcome, workspace.left(sendable)))
     except Exception as error:
         raise _culprit(outcome, error) from error
 
@@ -55,6 +55,19 @@ def unpacked(data: bytes) -> Delivered:
         raise content
     delivered: Delivered = content
     return delivered
+
+
+def packed_event(job: int, event: Any) -> bytes:
+    """The job and what it emitted, or its text where that cannot travel."""
+    try:
+        return _packed((job, event))
+    except Exception:
+        return _packed((job, str(event)))
+
+
+def sendable(event: Any) -> Any:
+    """What a job emitted, or its text where that cannot travel."""
+    return event if _travels(event) else str(event)
 
 
 def _packed(content: object) -> bytes:

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from crystallize.engine.estimate import Estimate, previous_seconds
+from crystallize.fingerprint.secret import without_secrets
 from crystallize.plan import events
 from crystallize.plan.job import Job
 from crystallize.plan.plan import Plan
 from crystallize.plan.standing import MOST_BUSY, Busy, Standing, job_here
 from crystallize.plan.workspace import Workspace
 from crystallize.store.store import Store
+from crystallize.words import in_few_words
 
 RATE_JOBS = 256
 """The rate is that of so many jobs that ended last."""
@@ -58,9 +60,13 @@ class Pulse:
         self._settled_at = 0.0
         self._ends: deque[float] = deque(maxlen=RATE_JOBS)
         self._running: dict[int, _Running] = {}
+        self._said: dict[int, str] = {}
 
     def __call__(self, event: events.Event) -> None:
-        """Counts a job that is settled."""
+        """Counts a job that is settled; notes what a running one says."""
+        if isinstance(event, events.JobEmitted):
+            self._said[event.job.index] = in_few_words(without_secrets(event.event))
+            return
         state = _STATES.get(type(event))
         if state is None or not isinstance(event, events.Settled):
             return
@@ -90,12 +96,13 @@ class Pulse:
     def end(self, job: Job) -> None:
         """The job runs no more."""
         self._running.pop(job.index, None)
+        self._said.pop(job.index, None)
         job_here.set("")
 
     def now(self) -> Standing:
         """How the run stands at this moment; from any thread."""
         now = time.time()
-        running = list(self._running.values())
+        running = list(self._running.items())
         left = None if self._estimate is None else self._estimate.seconds_left()
         return Standing(
             at=now,
@@ -106,7 +113,10 @@ class Pulse:
             per_second=self._rate(now),
             seconds_left=None if left is None else max(0.0, left - (now - self._settled_at)),
             busy_count=len(running),
-            busy=tuple(Busy(each.label, each.workspace.where(), each.since) for each in running[:MOST_BUSY]),
+            busy=tuple(
+                Busy(each.label, each.workspace.where(), each.since, self._said.get(index, ""))
+                for index, each in running[:MOST_BUSY]
+            ),
         )
 
     def _begin_estimate(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
@@ -252,7 +253,8 @@ class Driver:
         manifest, miss, version = self._misses[index]
         store = self._store_of(index)
         store.database.require_writable(f"{job.label} has to run ({miss.why})")
-        claim = self._claims.ask(index, manifest.fingerprint, store)
+        # What was told just now may have said that nothing more is to start.
+        claim = Claim.ELSEWHERE if self._stop_asked() else self._claims.ask(index, manifest.fingerprint, store)
         if claim is Claim.ELSEWHERE:
             self._elsewhere.append(index)
         elif claim is Claim.FAILED:
@@ -283,6 +285,7 @@ class Driver:
             run=self._runs[job.group],
             only_this_run=self._misses[index].miss.kind in DISCARDS_EARLIER,
         )
+        workspace.tell = partial(self._teller.tell_emitted, job)
         self.pulse.begin(job, workspace)
         started = perf_counter()
         try:

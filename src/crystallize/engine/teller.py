@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import RLock
+from typing import Any
 
 from crystallize.plan import events
 from crystallize.plan.job import Job
@@ -21,6 +23,7 @@ class Teller:
             self._untold[job.group] += 1
         self._begun: dict[int, BaseException | None] = {}
         self._held: set[int] = set()
+        self._emitting = RLock()
 
     def tell(self, event: events.Event) -> None:
         """Calls every watcher with `event`, in order."""
@@ -30,6 +33,11 @@ class Teller:
     def tell_started(self, job: Job, miss: Miss) -> None:
         """Tells that a job is about to run."""
         self.tell(events.FetchStarted(job) if self._only_fetches(job.group) else events.JobStarted(job, miss))
+
+    def tell_emitted(self, job: Job, event: Any) -> None:
+        """Tells what a running job has to say; from any thread."""
+        with self._emitting:
+            self.tell(events.JobEmitted(job, event))
 
     def tell_settled(self, event: events.Settled) -> None:
         """Tells that a job is settled and, if it was the last of its group, ends the group and tells that too."""

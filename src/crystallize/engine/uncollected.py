@@ -12,11 +12,20 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Switches the collector off, and on again if it was on. User code inside (verifiers) only has it later."""
+    """Switches the collector off, and on again if it was on. User code inside (verifiers) only has it later.
+
+    What was made inside is left out of later collections as well, until `collected_again`.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if was_on:
+            gc.freeze()
             gc.enable()
+
+
+def collected_again() -> None:
+    """Lets the collector look through everything."""
+    gc.unfreeze()

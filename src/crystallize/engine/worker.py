@@ -32,7 +32,7 @@ from crystallize.store.store import reconnect_stores
 LEFT = 86
 """Exit code of a worker whose job left by ``os._exit(0)``, which would look like an end that was meant."""
 
-_here: list[tuple[Work, Needs]] = []
+_here: list[tuple[Work, Needs, WorkerOutput]] = []
 _PARENT_DEATH_SIGNAL = 1
 """Of ``prctl``, Linux."""
 
@@ -49,16 +49,24 @@ def enter(work: Work, needs: Needs, driver: int, output: WorkerOutput) -> None:
     output.speak()
     reconnect_stores()
     forget_running()
-    _here[:] = [(work, needs)]
+    _here[:] = [(work, needs, output)]
 
 
-def do(job: bytes) -> bytes:
-    """Does one job; what became of it, packed."""
+def do(number: int, job: bytes) -> tuple[bytes, int]:
+    """Does one job; what became of it, packed, and how many events it emitted, sent for `number`."""
+    work, needs, output = _here[0]
     task, workspace = pickle.loads(job)
+    sent: list[None] = []
+
+    def tell(event: Any) -> None:
+        output.send(number, event)
+        sent.append(None)
+
+    workspace.tell = tell
     workspace.run_here()
     if workspace.devices:
         os.environ[DEVICES] = ",".join(workspace.devices)
-    return done(*_here[0], task, workspace, workspace.scratch())
+    return done(work, needs, task, workspace, workspace.scratch()), len(sent)
 
 
 def done(work: Work, needs: Needs, task: Any, workspace: Workspace, folder: Path) -> bytes:

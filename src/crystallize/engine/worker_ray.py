@@ -14,12 +14,15 @@ from typing import Any
 from crystallize.engine.parcel import packed_error
 from crystallize.engine.watchdog import word_of
 from crystallize.engine.worker import done
-from crystallize.errors import JobTimeoutError, MachineError, StoreError
+from crystallize.errors import JobTimeoutError, MachineError, StoreError, WorkerLostError
 from crystallize.fingerprint.environment import own_version
 from crystallize.plan.job import Work
 from crystallize.plan.needs import Needs
+from crystallize.plan.workspace import ATTEMPT
 from crystallize.store.store import stay_away
 
+MOST_ATTEMPTS = 4
+"""How often a job is begun: Ray itself begins one without end whose machine lacks memory."""
 KEPT = 4
 """So many works are kept: a worker process may serve several groups in turn, and for as long as the run takes."""
 
@@ -42,6 +45,8 @@ def do(key: str, sent: list[Any], job: bytes, folder: str) -> bytes:
         if hung is not None:
             # Ray takes a worker that was ended because time was up for one that died.
             raise JobTimeoutError(hung.what, hung.seconds, hung.where)
+        if len(list(Path(folder).glob(f"{ATTEMPT}*"))) >= MOST_ATTEMPTS:
+            raise WorkerLostError("was lost each time, most likely for want of memory", MOST_ATTEMPTS)
         work, needs = _work(key, sent)
         task, workspace = pickle.loads(job)
         workspace.run_here(machine())

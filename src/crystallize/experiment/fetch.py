@@ -88,6 +88,7 @@ class FetchWork:
         ctx = begin_context(
             self._shared, self._experiment, task, concurrent=self._concurrent, uses_numpy=self._uses_numpy
         )
+        ctx._tell = workspace.emit
         with unobserved():
             ctx._inputs = {id(link.source): workspace.input(link.port) for link in self._links}
         reads = None if self._reads is None else self._reads.trial(task.condition)

@@ -6,7 +6,6 @@ Edges are read from the datasources when they are needed, so a datasource may be
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,10 @@ from crystallize.experiment.folders.entries import Overrides
 from crystallize.experiment.objects.links import Link, links_of
 from crystallize.experiment.objects.names import folded
 from crystallize.experiment.objects.treatment import Treatment
-from crystallize.experiment.results.result import ExperimentMetrics, Result, TreatmentMetrics
+from crystallize.experiment.results.result import Result
+from crystallize.experiment.results.structs import ExperimentMetrics, TreatmentMetrics
 from crystallize.experiment.running import Running
+from crystallize.experiment.shape import components, sorted_names
 from crystallize.plan import events
 from crystallize.settings import Settings
 
@@ -158,7 +159,7 @@ class ExperimentGraph:
 
     def order(self) -> list[str]:
         """Names in an order in which each comes after what it reads. Raises GraphError for a cycle."""
-        return _sorted(self.edges())
+        return sorted_names(self.edges())
 
     def run(
         self,
@@ -277,7 +278,7 @@ class ExperimentGraph:
         links = {name: links_of(experiment.datasource) for name, experiment in self.experiments.items()}
         edges = self._edges(links)
         nodes = []
-        for name in _sorted(edges):
+        for name in sorted_names(edges):
             experiment = self.experiments[name]
             experiment.validate()
             read = {id(link.producer) for link in links[name]}
@@ -303,7 +304,7 @@ class ExperimentGraph:
         return str(name)
 
     def _check_connected(self) -> None:
-        components = _components(self.edges())
+        parts = components(self.edges())
         if len(components) > 1:
             largest = max(components, key=len)
             unused = [name for name in self.experiments if name not in largest]
@@ -345,15 +346,6 @@ class _Progress:
                 await self._callback(status, name)
 
 
-def _sorted(edges: Mapping[str, Sequence[str]]) -> list[str]:
-    """Names, each after those it reads. Raises GraphError for a cycle."""
-    try:
-        return list(TopologicalSorter(edges).static_order())
-    except CycleError as error:
-        cycle = " → ".join(reversed(error.args[1]))
-        raise GraphError(f"the graph contains cycles: {cycle}", remedy="let one of them read something else") from None
-
-
 def _check_producers(experiments: Iterable[Experiment]) -> None:
     owners: dict[int, str] = {}
     for experiment in experiments:
@@ -364,22 +356,3 @@ def _check_producers(experiments: Iterable[Experiment]) -> None:
                     f"artifact '{artifact.name}' is an output of multiple experiments: {owner}, {experiment.name}",
                     remedy="give each experiment an Artifact of its own",
                 )
-
-
-def _components(edges: dict[str, list[str]]) -> list[set[str]]:
-    neighbours: dict[str, set[str]] = {name: set(upstream) for name, upstream in edges.items()}
-    for name, upstream in edges.items():
-        for other in upstream:
-            neighbours[other].add(name)
-    components = []
-    left = set(edges)
-    while left:
-        component: set[str] = set()
-        stack = [left.pop()]
-        while stack:
-            name = stack.pop()
-            component.add(name)
-            stack.extend(neighbours[name] - component)
-        left -= component
-        components.append(component)
-    return components

@@ -14,7 +14,7 @@ from crystallize.errors import DefinitionError, DefinitionTypeError
 from crystallize.experiment.compiling.node import Node
 from crystallize.experiment.objects.constants import BASELINE_CONDITION
 from crystallize.experiment.objects.plugins import BasePlugin
-from crystallize.experiment.results.result import ReplicateResult
+from crystallize.experiment.results.structs import ReplicateResult
 from crystallize.plan import events
 from crystallize.plan.job import Ask
 from crystallize.store.store import Store

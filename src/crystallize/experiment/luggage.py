@@ -80,7 +80,8 @@ class Luggage:
         Raises CodeChangedError when reached code was edited since it was imported, DefinitionError when the state holds
         what no pickle can.
         """
-        edited = next(filter(is_edited, self._names), None)
+        named = [place for place in self._names if _goes_by_name(place.module)]
+        edited = next(filter(is_edited, named), None)
         if edited is not None:
             raise CodeChangedError(f"{edited.module.path} was edited since this process imported it")
         worlds = {id(world): world for place in self._names if (world := place.module.world) is not None}
@@ -94,7 +95,7 @@ class Luggage:
             environ=self._environ,
             environment=self._environment,
             modules=project_modules(self._homes),
-            told=self._codebase.tell(place for place in self._names if _goes_by_name(place.module)),
+            told=self._codebase.tell(named),
             worlds=pickle.dumps(list(worlds.values())),
         )
         return pickle.dumps(packed), contents
@@ -144,6 +145,7 @@ def _settle(luggage: _Packed) -> None:
 
 
 def _goes_by_name(module: Module) -> bool:
+    """Whether what a module defines is found there by its name, and found here by it."""
     if module.world is None and not travels(module):
         return False
     loaded = sys.modules.get(module.name)

@@ -135,7 +135,7 @@ class Running:
         around = Surroundings(self._settings.root, self._settings.environ)
         with uncollected():
             self._plan, self._view_rows = compile_graph(self.nodes, self.asked, session, around)
-        self._conclusions = {node.group: Conclusion(node, session, self.asked) for node in self._shown}
+            self._conclusions = {node.group: Conclusion(node, session, self.asked) for node in self._shown}
 
     def _keep_pins(self, session: Session) -> None:
         for node in self.nodes:

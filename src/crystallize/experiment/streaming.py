@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from crystallize.engine.loops import Unawaited
-from crystallize.experiment.results.result import Result, Samples
+from crystallize.experiment.results.result import Result
+from crystallize.experiment.results.structs import Samples
 from crystallize.experiment.running import Running
 from crystallize.plan import events
 from crystallize.session import refuse_running_loop

@@ -23,7 +23,7 @@ from crystallize.experiment.luggage import Luggage, unpack
 from crystallize.experiment.memo.keys import StepKeys
 from crystallize.experiment.memo.step_memo import TrialMemo
 from crystallize.experiment.objects.artifact import default_loader
-from crystallize.experiment.objects.constants import CONDITION_KEY, REPLICATE_KEY, SEED_USED_KEY
+from crystallize.experiment.objects.constants import CONDITION_KEY, REPLICATE_KEY, SEED_USED_KEY, TAGS
 from crystallize.experiment.objects.context import FrozenContext, LoggingContext, current_context
 from crystallize.experiment.objects.datasource import DataSource, data_of
 from crystallize.experiment.objects.links import Link
@@ -33,6 +33,7 @@ from crystallize.experiment.reads import Reads
 from crystallize.fingerprint.reads.observe import unobserved
 from crystallize.plan.job import Outcome, Source
 from crystallize.plan.workspace import Workspace
+from crystallize.store.codecs import plain
 from crystallize.store.record import Output
 
 logger = logging.getLogger("crystallize")
@@ -220,6 +221,7 @@ class TrialWork:
             if self._volatile:
                 fetched = {id(source): workspace.read(port) for port, source in self._volatile.items()}
                 ctx._fetched = {source: partial(unwrap, contents, ctx) for source, contents in fetched.items()}
+        ctx._tell = workspace.emit
         ctx.artifacts._folder_for = lambda name: workspace.scratch("outputs", str(len(ctx.artifacts._records)))
         return ctx
 
@@ -227,9 +229,9 @@ class TrialWork:
         facts: dict[str, Any] = {} if self.reads is not None else {"observed": False}
         if task.seed is not None:
             facts["seed"] = task.seed
-        tags = {name: ctx.metrics.get_tags(name) for name in ctx.metrics.as_dict()}
-        if any(any(each) for each in tags.values()):
-            facts["tags"] = tags
+        tags = ctx.metrics._tagged()
+        if tags:
+            facts[TAGS] = plain(tags)
         treatment = self._treatments.get(task.condition)
         if treatment is not None and treatment.apply_map:
             unread = [key for key in treatment.apply_map if key not in ctx._asked]

@@ -5,6 +5,7 @@ which watchers were given, and must not block. `RunStarted` is first, `RunFinish
 about exactly once with one of `JobReused`, `JobDone`, `JobFailed`, `JobBlocked`, after `JobStarted` if it ran. Jobs
 that only fetch for others are told of with `FetchStarted` and `Fetched` alone: when one fails, the job it fetches for
 has failed.
+`JobEmitted` alone may be told in any thread, and while others are told; never two of them at a time.
 `JobDone` and `JobReused` are told after the record is committed; `GroupSettled` when the last job of a group was told.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from crystallize.plan.job import Job
 from crystallize.plan.plan import Plan
@@ -88,6 +89,15 @@ class JobCancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class JobEmitted:
+    """The user's code in a running job has something to say."""
+
+    job: Job
+    event: Any
+    """Whatever it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class FetchStarted:
     """Outside state is about to be fetched for the job that reads it."""
 
@@ -127,5 +137,5 @@ class RunFinished:
 
 
 Settled: TypeAlias = JobReused | JobDone | JobFailed | JobBlocked | JobCancelled
-Event: TypeAlias = RunStarted | JobStarted | Settled | FetchStarted | Fetched | GroupSettled | RunFinished
+Event: TypeAlias = RunStarted | JobStarted | JobEmitted | Settled | FetchStarted | Fetched | GroupSettled | RunFinished
 Watcher: TypeAlias = Callable[[Event], None]

@@ -21,6 +21,8 @@ class Busy(NamedTuple):
     """``driver``, or ``worker 4711``: the process id."""
     since: float
     """Seconds since the epoch."""
+    said: str = ""
+    """What its code emitted last, in a few words."""
 
 
 class Standing(NamedTuple):

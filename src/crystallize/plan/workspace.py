@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from crystallize.fingerprint.digest import Digest, digest_of
 from crystallize.fingerprint.files import has_contents
@@ -18,6 +20,10 @@ from crystallize.store.store import Store
 
 DRIVER = "driver"
 """Where a job runs that no worker process has taken."""
+ATTEMPT = "attempt-"
+"""What the folders of attempts begin with, see `Workspace.step_aside`."""
+MOST_EMITTED = 1_000
+"""So many of the last events are taken along where nobody listens."""
 _WHERE = "where"
 """A link in a job's temporary folder that leads nowhere: its target are the words."""
 
@@ -34,8 +40,8 @@ class Workspace:
     """
 
     __slots__ = (
-        *("_along", "_folder", "_inputs", "_outputs", "_placed", "_small"),
-        *("devices", "only_this_run", "run", "store"),
+        *("_along", "_emitted", "_folder", "_inputs", "_outputs", "_placed", "_small"),
+        *("devices", "only_this_run", "run", "store", "tell"),
     )
 
     def __init__(
@@ -51,6 +57,9 @@ class Workspace:
         self.only_this_run = only_this_run
         self.devices: tuple[str, ...] = ()
         """The GPUs that the job has to itself, as CUDA numbers them."""
+        self.tell: Callable[[Any], None] | None = None
+        """Takes what the job emits while it runs, in this process; None: it is taken along with what the job left."""
+        self._emitted: deque[Any] = deque(maxlen=MOST_EMITTED)
         self._inputs = inputs
         self._along: dict[Digest, bytes] = {}
         self._folder: Path | None = None
@@ -94,6 +103,13 @@ class Workspace:
         output, small = self.store.keep_path(name, step, path)
         self._outputs.append(output)
         self._small.update(small)
+
+    def emit(self, event: Any) -> None:
+        """Tells those who watch the run, from any thread; nothing is kept of it."""
+        if self.tell is None:
+            self._emitted.append(event)
+        else:
+            self.tell(event)
 
     def scratch(self, *names: str) -> Path:
         """A folder below the job's own temporary folder; created, on the store's file system, gone with the job."""
@@ -145,18 +161,24 @@ class Workspace:
 
     def step_aside(self) -> None:
         """Works in a folder of its own from now on: another attempt at the job may still be writing."""
-        self._folder = Path(tempfile.mkdtemp(prefix="attempt-", dir=self.scratch()))
+        self._folder = Path(tempfile.mkdtemp(prefix=ATTEMPT, dir=self.scratch()))
 
-    def left(self) -> Workspace:
-        """What the job left, without what it was given: all that `accept` needs."""
+    def left(self, sendable: Callable[[Any], Any] = lambda event: event) -> Workspace:
+        """What the job left, without what it was given: all that `accept` needs.
+
+        `sendable` makes of an event what can travel.
+        """
         left = Workspace(self.store, {})
         left._outputs, left._small, left._placed = self._outputs, self._small, self._placed
+        left._emitted.extend(map(sendable, self._emitted))
         return left
 
     def accept(self, there: Workspace) -> None:
         """Takes over what the job left in its workspace in another process."""
         self._outputs, self._small, self._placed = there._outputs, there._small, there._placed
         self.store.note_kept(self._outputs, self._small)
+        for event in there._emitted:
+            self.emit(event)
 
     def restart(self) -> None:
         """Forgets what an attempt that failed has left."""
@@ -168,6 +190,10 @@ class Workspace:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """Who listens stays where it is."""
+        return None, {name: None if name == "tell" else getattr(self, name) for name in self.__slots__}
 
     def _lay(self, store: Store, output: Output, port: str) -> Path:
         placed = store.placed(output)

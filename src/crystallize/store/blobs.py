@@ -33,6 +33,8 @@ class Blobs:
         self._bucket = bucket
         self._views = views
         self._large = LargeBlobs(database, bucket)
+        self._latest: dict[Digest, bytes] = {}
+        """The small blobs that were put last: what a run shows at once is not read back for it."""
 
     # in
 
@@ -57,7 +59,8 @@ class Blobs:
 
     def insert(self, connection: sqlite3.Connection, small: Iterable[tuple[Digest, bytes]]) -> None:
         """Adds small blobs, and what is newly known of large ones, within the caller's transaction."""
-        connection.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?)", small)
+        self._latest = dict(small)
+        connection.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?)", self._latest.items())
         self._large.flush(connection)
 
     # out
@@ -87,7 +90,8 @@ class Blobs:
         damaged.
         """
         if not output.is_tree and output.size_bytes <= SMALL_BYTES:
-            return write_whole(str(target), self._contents(output, output.digest, pending))
+            shown = None if verify else self._latest.get(output.digest)
+            return write_whole(str(target), shown or self._contents(output, output.digest, pending))
         members = self._members(output, pending) if output.is_tree else []
         with replacing(Path(target)) as new:
             if output.is_tree:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from crystallize.fingerprint.digest import Digest
@@ -36,6 +36,7 @@ class Details:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._stored: set[Digest] = set()
+        """Tables and definitions that are known to be there."""
         self._shared: dict[Digest, tuple[Part, ...]] = {}
 
     def insert(self, connection: sqlite3.Connection, numbered: Iterable[tuple[int, NewRecord]]) -> None:
@@ -47,12 +48,17 @@ class Details:
             rows.append((number, table.digest, _pack_parts(record.manifest.own), _to_text(record.provenance)))
             tables[table.digest] = table
         connection.executemany("INSERT INTO details VALUES (?, ?, ?, ?)", rows)
-        for digest in tables.keys() - self._stored:
-            _insert_table(connection, tables[digest])
+        new = [tables[digest] for digest in tables.keys() - self._stored]
+        if new:
+            _insert_tables(connection, new, self._stored)
 
     def committed(self, records: Iterable[NewRecord]) -> None:
         """Remembers that the tables of these records need not be written again."""
-        self._stored.update(record.manifest.table.digest for record in records)
+        for record in records:
+            table = record.manifest.table
+            if table.digest not in self._stored:
+                self._stored.add(table.digest)
+                self._stored.update(table.pieces)
 
     def manifest_of(self, number: int) -> tuple[str, list[Part]] | None:
         """Kind and parts of a record's manifest; None when there is no such record."""
@@ -104,14 +110,18 @@ class Details:
         return json.loads(rows[0][0]) if rows and rows[0][0] is not None else None
 
 
-def _insert_table(connection: sqlite3.Connection, table: PartTable) -> None:
-    connection.execute("INSERT OR IGNORE INTO part_tables VALUES (?, ?)", (table.digest, _pack_parts(table.parts)))
-    for digest, pieces in table.pieces.items():
-        listing = pack([piece.digest for piece in pieces], [piece.name for piece in pieces])
+def _insert_tables(connection: sqlite3.Connection, tables: Iterable[PartTable], stored: Collection[Digest]) -> None:
+    """Adds the tables, and the definitions behind their parts that are not among those `stored`."""
+    pieces: dict[Digest, Sequence[Piece]] = {}
+    for table in tables:
+        connection.execute("INSERT OR IGNORE INTO part_tables VALUES (?, ?)", (table.digest, _pack_parts(table.parts)))
+        pieces.update((digest, listed) for digest, listed in table.pieces.items() if digest not in stored)
+    for digest, listed in pieces.items():
+        listing = pack([piece.digest for piece in listed], [piece.name for piece in listed])
         connection.execute("INSERT OR IGNORE INTO pieces VALUES (?, ?)", (digest, listing))
         connection.executemany(
             "INSERT OR IGNORE INTO sources VALUES (?, ?)",
-            [(piece.digest, piece.text.encode("utf-8", "surrogatepass")) for piece in pieces],
+            [(piece.digest, piece.text.encode("utf-8", "surrogatepass")) for piece in listed],
         )
 
 

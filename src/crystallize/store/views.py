@@ -8,6 +8,7 @@ killed.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,33 +85,23 @@ class Views:
     def put(self, views: Sequence[View]) -> None:
         """Writes the views in one commit, in place of those of the same folder and condition."""
         with self._database.transaction() as connection:
+            _delete(connection, [(view.folder, view.condition) for view in views])
+            files: list[tuple[object, ...]] = []
             for view in views:
-                where = (view.folder, view.condition)
-                self._delete(where)
                 cursor = connection.execute(
                     "INSERT INTO views (folder, condition, state, key, after) VALUES (?, ?, ?, ?, ?)",
-                    (*where, view.state, view.key, view.after),
+                    (view.folder, view.condition, view.state, view.key, view.after),
                 )
-                connection.executemany(
-                    "INSERT INTO view_files VALUES (?, ?, ?, ?, ?, ?)",
-                    [
-                        (
-                            cursor.lastrowid,
-                            file.path,
-                            file.digest,
-                            file.size_bytes,
-                            file.mtime_ns,
-                            file.is_tree,
-                        )
-                        for file in view.files
-                    ],
-                )
+                files += [
+                    (cursor.lastrowid, file.path, file.digest, file.size_bytes, file.mtime_ns, file.is_tree)
+                    for file in view.files
+                ]
+            connection.executemany("INSERT INTO view_files VALUES (?, ?, ?, ?, ?, ?)", files)
 
     def remove(self, folder: str, conditions: Sequence[str]) -> None:
         """Forgets the views, in one commit; the files stay. Views that are not there are no error."""
-        with self._database.transaction():
-            for condition in conditions:
-                self._delete((folder, condition))
+        with self._database.transaction() as connection:
+            _delete(connection, [(folder, condition) for condition in conditions])
 
     def describe(self, path: Path, digest: Digest, *, is_tree: bool = False) -> ViewFile:
         """The row for a file or folder below the root that was just written."""
@@ -152,13 +143,13 @@ class Views:
             files.setdefault(number, []).append(ViewFile(path, digest, size, mtime_ns, bool(is_tree)))
         return files
 
-    def _delete(self, where: tuple[str, str]) -> None:
-        with self._database.transaction() as connection:
-            connection.execute(
-                "DELETE FROM view_files WHERE view IN (SELECT id FROM views WHERE folder = ? AND condition = ?)",
-                where,
-            )
-            connection.execute("DELETE FROM views WHERE folder = ? AND condition = ?", where)
+
+def _delete(connection: sqlite3.Connection, views: Sequence[tuple[str, str]]) -> None:
+    """Removes the rows of those views, by folder and condition, within the caller's transaction."""
+    connection.executemany(
+        "DELETE FROM view_files WHERE view IN (SELECT id FROM views WHERE folder = ? AND condition = ?)", views
+    )
+    connection.executemany("DELETE FROM views WHERE folder = ? AND condition = ?", views)
 
 
 def _seen(path: str, is_tree: bool) -> tuple[int, int]:

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Button, Footer, Static, TabbedContent, TabPane, Tree
+from textual.widgets import Button, Footer, Static, TabbedContent, TabPane
 
-from crystallize.experiment.compiling.node import Node
 from crystallize.experiment.folders.switches import read_switches, write_switches
 from crystallize.experiment.objects.constants import BASELINE_CONDITION
 from crystallize.experiment.reports.candidates import Candidate
-from crystallize.experiment.reports.live import Failure, LiveCondition
+from crystallize.experiment.reports.live import Failure
 from crystallize.experiment.reports.opened import Choices, Opened, Outlook
 from crystallize.tui.bench import Bench, Task
-from crystallize.tui.graph_tree import GraphTree, Shown
+from crystallize.tui.board import Board
 from crystallize.tui.heading import heading
 from crystallize.tui.panes import DataPane, ErrorsPane, LogPane, SummaryPane, WhyPane
 from crystallize.tui.performance import Performance
 from crystallize.tui.plain import PlainScreen
 from crystallize.tui.reuse import ReuseScreen
-from crystallize.tui.trial_tree import Condition, TrialTree
 
 TICK_SECONDS = 0.1
 TABS = ("logs", "summary", "why", "errors", "data")
@@ -104,8 +101,6 @@ class RunScreen(Screen[None]):
         self._prepared: Prepared | None = None
         self._asked: Task | None = None
         self._opened: Opened | None = None
-        self._by_name: dict[str, Node] = {}
-        self._counts: Mapping[str, Mapping[str, Mapping[str, int]]] = {}
         self._rerun: set[str] = set()
         self._rerun_all = False
         self._pins: dict[str, int] = {}
@@ -115,11 +110,7 @@ class RunScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Static(id="top")
         with Horizontal(id="body"):
-            with Vertical(id="left"):
-                yield GraphTree(self._shown)
-                yield Static("", id="notes")
-                yield TrialTree(self._live_condition, self._foreseen)
-                yield Button("Reuse nodes", id="reuse-nodes", compact=True)
+            yield Board()
             with TabbedContent(initial="logs", id="tabs"):
                 with TabPane("Logs", id="logs"):
                     yield LogPane()
@@ -134,15 +125,14 @@ class RunScreen(Screen[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        self._graph.focus()
         self.set_interval(TICK_SECONDS, self._tick)
         if self.performance is None or self.performance.over:
             self.prepare()
         self._tick()
 
     @property
-    def _graph(self) -> GraphTree:
-        return self.query_one(GraphTree)
+    def _board(self) -> Board:
+        return self.query_one(Board)
 
     @property
     def is_settled(self) -> bool:
@@ -183,22 +173,12 @@ class RunScreen(Screen[None]):
             self.action_tab("errors")
             return
         self._prepared = found
-        self._counts = found.outlook.counts()
-        self._open(found.opened, found.outlook.nodes)
+        self._opened = found.opened
+        self._board.show(found.opened, found.outlook.nodes, found.outlook)
         self.query_one(SummaryPane).show_older(found.candidates)
         if self.performance is None:
             self.query_one(WhyPane).show_outlook(found.outlook.explanations)
         self._redraw()
-
-    def _open(self, opened: Opened, nodes: Sequence[Node]) -> None:
-        """Shows a graph that was loaded, with its conditions where they are known."""
-        chosen = self._graph.chosen or opened.name
-        self._opened = opened
-        self._by_name = {node.experiment.label: node for node in nodes}
-        edges = opened.graph.edges()
-        self._graph.show({name: edges[name] for name in opened.graph.order()}, chosen)
-        self._show_conditions()
-        self._show_notes()
 
     # while it runs
 
@@ -209,6 +189,7 @@ class RunScreen(Screen[None]):
             self._asked = None
         self.performance = performance
         self._opened, self._seen, self._concluded = None, -1, None
+        self._redraw()
         self._tick()
 
     def _tick(self) -> None:
@@ -218,7 +199,8 @@ class RunScreen(Screen[None]):
             return
         self.query_one(LogPane).follow(performance.log)
         if performance.opened is not None and self._opened is not performance.opened and performance.live.began:
-            self._open(performance.opened, performance.nodes)
+            self._opened = performance.opened
+            self._board.show(performance.opened, performance.nodes)
         if performance.live.changes != self._seen:
             self._seen = performance.live.changes
             self.query_one(ErrorsPane).follow(performance.live.failures)
@@ -243,8 +225,9 @@ class RunScreen(Screen[None]):
         self.prepare()
 
     def _redraw(self) -> None:
-        self._graph.redraw()
-        self.query_one(TrialTree).redraw()
+        self._board.live = None if self.performance is None else self.performance.live
+        self._board.choices = self.choices
+        self._board.redraw()
         self._show_heading()
         failures = 0 if self.performance is None else len(self.performance.live.failures)
         self.query_one(TabbedContent).get_tab("errors").label = f"Errors ({failures})" if failures else "Errors"
@@ -256,53 +239,10 @@ class RunScreen(Screen[None]):
         width = self.size.width - 2
         self.query_one("#top", Static).update(heading(name, strategy, outlook, self.performance, width))
 
-    def _show_notes(self) -> None:
-        notes = [notice for node in self._by_name.values() for notice in _notes(node)]
-        notes += self._opened.faults if self._opened is not None else []
-        widget = self.query_one("#notes", Static)
-        widget.display = bool(notes)
-        widget.update(Text("\n".join(notes), style="yellow"))
-
-    def _show_conditions(self) -> None:
-        node = self._by_name.get(self._graph.chosen or "")
-        if node is not None:
-            off = self._opened.switched_off.get(node.experiment.label, frozenset()) if self._opened else frozenset()
-            self.query_one(TrialTree).show([_condition(node, name, off) for name in node.defined])
-            self.query_one(TrialTree).border_title = f"trials of {node.experiment.label}"
-
-    # what the trees ask
-
-    def _shown(self, name: str) -> Shown:
-        performance, node = self.performance, self._by_name.get(name)
-        live = None if performance is None else performance.live.nodes.get(name)
-        foreseen: dict[str, int] = {}
-        for states in self._counts.get(name, {}).values() if live is None else ():
-            for state, count in states.items():
-                foreseen[state] = foreseen.get(state, 0) + count
-        return Shown(
-            live=live,
-            foreseen=foreseen,
-            pin=self._pins.get(name),
-            reruns=self._rerun_all or name in self._rerun,
-            off=0 if node is None else len(set(node.defined) - set(node.conditions)),
-        )
-
-    def _live_condition(self, condition: str) -> LiveCondition | None:
-        if self.performance is None:
-            return None
-        node = self.performance.live.nodes.get(self._graph.chosen or "")
-        return None if node is None else node.conditions.get(condition)
-
-    def _foreseen(self, condition: str) -> Mapping[str, int]:
-        return self._counts.get(self._graph.chosen or "", {}).get(condition, {})
-
-    def on_tree_node_highlighted(self, event: Tree.NodeHighlighted[object]) -> None:
-        if event.control is self._graph:
-            self._show_conditions()
-            self.query_one(TrialTree).redraw()
-            pane = self.query_one(LogPane)
-            if pane.is_filtered:
-                pane.only(self._graph.chosen or "")
+    def on_board_moved(self, event: Board.Moved) -> None:
+        pane = self.query_one(LogPane)
+        if pane.is_filtered:
+            pane.only(self._board.name_of_node)
 
     # what the user wants
 
@@ -317,17 +257,15 @@ class RunScreen(Screen[None]):
 
     def action_rerun(self, whole: bool) -> None:
         """Turns reuse off, or on again; for this screen only."""
-        name = self._graph.chosen
         if whole:
             self._rerun_all = not self._rerun_all
-        elif name is not None:
-            self._rerun ^= {name}
+        elif self._board.name_of_node:
+            self._rerun ^= {self._board.name_of_node}
         self._changed()
 
     def action_switch(self) -> None:
         """Switches the treatment under the cursor off or on, for good."""
-        node = self._by_name.get(self._graph.chosen or "")
-        condition = self.query_one(TrialTree).condition
+        node, condition = self._board.node, self._board.condition
         if node is None or node.experiment.path is None or condition is None:
             return
         if condition == BASELINE_CONDITION:
@@ -379,7 +317,7 @@ class RunScreen(Screen[None]):
     def action_follow(self) -> None:
         """Shows what only the experiment under the cursor prints, or all of them."""
         pane = self.query_one(LogPane)
-        pane.only("" if pane.is_filtered else self._graph.chosen or "")
+        pane.only("" if pane.is_filtered else self._board.name_of_node)
 
     def action_plain(self) -> None:
         """The present tab as text to select and copy."""
@@ -397,34 +335,13 @@ class RunScreen(Screen[None]):
 
     def action_editor(self) -> None:
         """Opens the configuration of the experiment under the cursor in the user's editor."""
-        path = self._config_of_chosen()
-        self.post_message(self.Edit(str(path)))
+        self.post_message(self.Edit(str(self._board.config or self.config)))
 
     def action_configure(self) -> None:
-        self.post_message(self.Configure(self._config_of_chosen()))
+        self.post_message(self.Configure(self._board.config or self.config))
 
     def on_errors_pane_edit(self, event: ErrorsPane.Edit) -> None:
         self.post_message(self.Edit(event.file, event.line))
 
     def on_summary_pane_open(self, event: SummaryPane.Open) -> None:
         self.post_message(self.Edit(str(event.path)))
-
-    def _config_of_chosen(self) -> Path:
-        node = self._by_name.get(self._graph.chosen or "")
-        return self.config if node is None or node.experiment.path is None else node.experiment.path
-
-
-def _notes(node: Node) -> list[str]:
-    return [f"{node.experiment.label}: {notice}" for notice in node.switched]
-
-
-def _condition(node: Node, name: str, off: Collection[str]) -> Condition:
-    treatment = node.treatments.get(name)
-    return Condition(
-        name=name,
-        is_on=name in node.conditions,
-        is_off_here=name in off,
-        payload={} if treatment is None else treatment.apply_map,
-        inherited=treatment is None and name != BASELINE_CONDITION,
-        replicates=node.replicates,
-    )

@@ -140,8 +140,8 @@ def candidate_of(
 def named(spec: InputSpec, candidates: Sequence[Candidate], *, path: Path, key: str) -> tuple[File, ...]:
     """The files of an input under the names that they have in its folder, by name.
 
-    Files of one name and the same contents are one file; others of one name each keep their whole path in a folder named
-    after the node that wrote them.
+    Files of one name and the same contents are one file; others of one name each keep their whole path in a folder
+    named after the node that wrote them.
 
     Raises DefinitionError for a `filename` and more than one file, and for names that meet all the same.
     """

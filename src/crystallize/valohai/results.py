@@ -114,7 +114,13 @@ class Results:
             self._add(event.job.index, "cancelled", NodeRow(label=event.job.label, state="cancelled"))
 
     def copy_outputs(self, root: Path, settings: Settings, folder: Path) -> None:
-        """Copies what was written to `folder`: by node, and by child for tasks; a single execution's right into it."""
+        """Copies what was written to `folder`: by node, and by child for tasks; a single execution's right into it.
+
+        A new folder inside the project is kept out of git and of the source tree.
+        """
+        if not folder.exists() and folder.absolute().is_relative_to(settings.root):
+            folder.mkdir(parents=True)  # inside the source tree, whose files count
+            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
         with Session(settings, write=False) as session:
             store = session.store(root)
             for index, record in self._records.items():

@@ -8,7 +8,8 @@ import pytest
 
 from crystallize.errors import BlockedError, DefinitionError
 from crystallize.experiment.drawing.outline import Edge, Outcome, Outline, outline_of_path, with_outcomes
-from crystallize.experiment.results.result import ExperimentMetrics, Result, TreatmentMetrics
+from crystallize.experiment.results.result import Result
+from crystallize.experiment.results.structs import ExperimentMetrics, TreatmentMetrics
 
 from ..projects import write_files
 

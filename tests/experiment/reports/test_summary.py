@@ -9,7 +9,8 @@ from rich.console import Console
 
 from crystallize.errors import BlockedError, DefinitionError, PipelineExecutionError
 from crystallize.experiment.reports.summary import print_artifacts, print_faults, print_metrics, print_results, told
-from crystallize.experiment.results.result import ExperimentMetrics, HypothesisResult, Result, TreatmentMetrics
+from crystallize.experiment.results.result import Result
+from crystallize.experiment.results.structs import ExperimentMetrics, HypothesisResult, TreatmentMetrics
 
 
 def console() -> Console:

@@ -8,12 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crystallize.experiment.results.result import (
-    ExperimentMetrics,
-    HypothesisResult,
-    Result,
-    TreatmentMetrics,
-)
+from crystallize.experiment.results.result import Result
+from crystallize.experiment.results.structs import ExperimentMetrics, HypothesisResult, TreatmentMetrics
 from crystallize.experiment.results.summary import describe, summarise
 
 ODD = [math.nan, "text", None, True, [1, 2], {"a": {1}}, np.float64(2.5), np.array([1.0, math.nan]), Fraction(1, 3)]

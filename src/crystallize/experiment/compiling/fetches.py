@@ -79,7 +79,9 @@ def add_fetches(
 
 def fetched_ports(node: Node, condition: str, replicate: int) -> tuple[Input, ...]:
     """What one trial reads of its fetch."""
-    job = node.fetch(condition, replicate) if node.volatile else 0
+    if not node.volatile:
+        return ()
+    job = node.fetch(condition, replicate)
     return tuple(Input(port, (Source(job, name),)) for port, name in _names(node).items())
 
 

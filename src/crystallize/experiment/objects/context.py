@@ -8,6 +8,7 @@ ask for is made when it is asked for. Names that begin with an underscore are fo
     `_asked`       the keys that anything read, looked for or listed
     `_looked`      what else was looked at: ``keys``, ``rng``, ``metrics``, ``metric:NAME``, ``artifacts``
     `_inputs`      id of a source object → the path (or list of paths) that it reads in this trial
+    `_tell`        takes what is emitted; None outside a run
     `_fetched`     id of a source object → what gives the data that was fetched for this trial
     `_mark`, `_changes_since`   what a step added
 """
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from crystallize.errors import ContextMutationError
 from crystallize.experiment.generators import make_own
 from crystallize.experiment.objects.artifact_log import ArtifactLog
-from crystallize.experiment.objects.constants import SEED_USED_KEY, STEP_NAME_KEY
+from crystallize.experiment.objects.constants import SEED_USED_KEY, STEP_NAME_KEY, STEP_TAG
 from crystallize.experiment.objects.values import copied
 
 if TYPE_CHECKING:
@@ -56,11 +57,22 @@ class ContextMetrics:
         self._entries: dict[str, list[tuple[Any, Mapping[str, Any] | None]]] = {}
         self._looked: set[str] = set() if looked is None else looked
 
-    def add(self, key: str, value: Any, tags: Mapping[str, Any] | None = None) -> None:
-        """Append `value` to the metric `key`. Raises TypeError when `key` is no text."""
+    def add(
+        self, key: str, value: Any, tags: Mapping[str, Any] | None = None, *, step: int | float | None = None
+    ) -> None:
+        """Append `value` to the metric `key`. Raises TypeError when `key` is no text.
+
+        Parameters
+        ----------
+        tags : what tells this value from the others of the metric.
+        step : the epoch, iteration or time that the value belongs to, a point of a curve; kept as the tag ``step``.
+        """
         if not isinstance(key, str):
             raise TypeError(f"metric name {key!r} is no text; give the metric a name that is text")
-        entry = (copied(value), None if tags is None else dict(tags))
+        beside = None if tags is None else dict(tags)
+        if step is not None:
+            beside = {**(beside or {}), STEP_TAG: step}
+        entry = (copied(value), beside)
         # One dictionary call and one append, each atomic, so no lock.
         self._entries.setdefault(key, []).append(entry)
 
@@ -77,6 +89,11 @@ class ContextMetrics:
         """A read-only mapping: metric → its values."""
         self._looked.add("metrics")
         return MappingProxyType({key: self[key] for key in tuple(self._entries)})
+
+    def _tagged(self) -> dict[str, tuple[dict[str, Any], ...]]:
+        """Metric → its tags, for the metrics that have any."""
+        tagged = (key for key, entries in self._entries.copy().items() if any(tags for _, tags in entries))
+        return {key: self.get_tags(key) for key in tagged}
 
     def _counts(self) -> dict[str, int]:
         return {key: len(entries) for key, entries in self._entries.copy().items()}
@@ -99,6 +116,7 @@ class FrozenContext:
         "_logger",
         "_looked",
         "_rng",
+        "_tell",
         "_values",
         "artifacts",
         "metrics",
@@ -111,6 +129,7 @@ class FrozenContext:
         self._inputs: Inputs = _NO_INPUTS
         self._fetched: Fetched = _NOTHING_FETCHED
         self._rng: Any = None
+        self._tell: Callable[[Any], None] | None = None
         self._looked: set[str] = set()
         self.metrics = ContextMetrics(self._looked)
         self.artifacts = ArtifactLog(self._looked)
@@ -161,9 +180,21 @@ class FrozenContext:
             )
         self._values[key] = copied(value)
 
-    def record(self, name: str, value: Any, tags: Mapping[str, Any] | None = None) -> None:
-        """Append `value` to the metric `name`."""
-        self.metrics.add(name, value, tags)
+    def record(
+        self, name: str, value: Any, tags: Mapping[str, Any] | None = None, *, step: int | float | None = None
+    ) -> None:
+        """Append `value` to the metric `name`, as `metrics.add` does."""
+        self.metrics.add(name, value, tags, step=step)
+
+    def emit(self, event: Any) -> None:
+        """Tell whoever watches the run of `event`, now, from any thread: a text, a number, a mapping, any value.
+
+        Plugins get it in `on_emit`, and progress displays show it beside the trial. Nothing is kept of it, no result
+        depends on it, and outside a run nobody hears it. From a worker process it travels pickled, as its text where
+        that cannot be.
+        """
+        if self._tell is not None:
+            self._tell(event)
 
     @property
     def logger(self) -> Logger:
@@ -251,6 +282,7 @@ class LoggingContext(FrozenContext):
         self._looked = ctx._looked
         self._inputs = ctx._inputs
         self._fetched = ctx._fetched
+        self._tell = ctx._tell
         self._logger = logger or ctx._logger
         self.metrics = ctx.metrics
         self.artifacts = ctx.artifacts

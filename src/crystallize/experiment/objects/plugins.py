@@ -7,6 +7,7 @@ serve several experiments.
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from crystallize.experiment.objects.context import FrozenContext
 if TYPE_CHECKING:
     from logging import Logger
 
+_OTHER_GENERATORS = ("torch", "tensorflow", "cupy")
+"""Packages with global generators that are not seeded by default."""
 REPLICATE_STRIDE = 31337
 """Between the seeds of two replicates."""
 
@@ -46,6 +49,13 @@ class BasePlugin:
 
     def after_step(self, experiment: Any, step: Any, data: Any, ctx: FrozenContext) -> None:
         """A step of a trial has run and gave `data`."""
+
+    def on_emit(self, experiment: Any, condition: str, replicate: int, event: Any) -> None:
+        """A trial that runs has something to say: ``ctx.emit(event)``.
+
+        Called in the process that runs the experiment, wherever the trial runs, in any of its threads, one at a time.
+        What it raises is logged, and costs nothing.
+        """
 
     def after_run(self, experiment: Any, result: Any) -> None:
         """The run is over and saved; not called when it was aborted."""
@@ -87,7 +97,6 @@ SeedFunction = Callable[[int], Any]
 def default_seed_function(seed: int, *, numpy: bool = False) -> None:
     """Seed `random`, and numpy's global generator if numpy is imported already or `numpy` asks for it."""
     import random
-    import sys
 
     random.seed(seed)
     if numpy or "numpy" in sys.modules:
@@ -170,6 +179,13 @@ class LoggingPlugin(BasePlugin):
             ", ".join(hypothesis.name for hypothesis in experiment.hypotheses or ()) or "none",
             None if seeds is None else seeds.seed or 0,
         )
+        unseeded = [name for name in _OTHER_GENERATORS if name in sys.modules]
+        if seeds is not None and seeds.auto_seed and seeds.seed_fn is None and unseeded:
+            self.logger().warning(
+                "%s: SeedPlugin has no seed_fn, so nobody seeds the generators of %s; give it one that does",
+                experiment.name,
+                ", ".join(unseeded),
+            )
         self._started[id(experiment)] = time.perf_counter()
 
     def after_step(self, experiment: Any, step: Any, data: Any, ctx: FrozenContext) -> None:

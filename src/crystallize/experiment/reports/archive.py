@@ -29,7 +29,7 @@ class Archive:
         self.root = store.root
         """The artifact root."""
         self.history = history
-        self._store = store
+        self.store = store
 
     def runs(self, experiment: str | None, limit: int) -> list[tuple[RunRow, list[GroupRow]]]:
         """The last runs with their counts, newest first; those of one experiment, when given, with its counts."""
@@ -76,7 +76,7 @@ class Archive:
 
     def candidates(self, experiment: str, limit: int) -> list[Candidate]:
         """What the last runs had of an experiment, newest first."""
-        return candidates(experiment, self.history.runs(experiment, limit), self.history, self._store)
+        return candidates(experiment, self.history.runs(experiment, limit), self.history, self.store)
 
     def groups(self, run: int, experiment: str | None = None) -> list[GroupRow]:
         """The counts of a run by experiment; of one of them, when given."""
@@ -84,7 +84,7 @@ class Archive:
 
     def stats(self, experiment: str | None) -> Stats:
         """All runs together; what they did with one experiment, when given."""
-        return Stats.of(self._store, experiment)
+        return Stats.of(self.store, experiment)
 
     def names(self) -> list[str]:
         """The experiments that have results here."""
@@ -95,7 +95,7 @@ class Archive:
     def artifacts(self, experiment: str, version: int) -> dict[str, dict[str, list[Path]]]:
         """File name → condition → the path in each replicate, in order; of one version of an experiment."""
         found: dict[str, dict[str, dict[int, Path]]] = {}
-        for condition, view in self._store.views.of(f"{experiment}/v{version}").items():
+        for condition, view in self.store.views.of(f"{experiment}/v{version}").items():
             for file in view.files:
                 _, _, replicate, *inner = file.path.split("/")
                 if replicate.startswith("replicate_") and len(inner) > 1:
@@ -123,9 +123,9 @@ class Archive:
 
 
 @contextmanager
-def open_archive() -> Iterator[Archive]:
-    """The archive of the project around the working directory. Nothing is created."""
-    settings = Settings.load()
+def open_archive(start: Path | None = None) -> Iterator[Archive]:
+    """The archive of the project around `start`, by default the working directory. Nothing is created."""
+    settings = Settings.load(start)
     root = settings.root / settings.artifact_root
     with Session(settings, write=False) as session:
         yield Archive(session.store(root), session.history(root))

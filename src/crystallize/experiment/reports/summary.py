@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from crystallize.errors import BlockedError, CrystallizeError, PipelineExecutionError, in_words
 from crystallize.experiment.folders.user_code import user_traceback
 from crystallize.experiment.reports.lines import line, print_indented, table
-from crystallize.experiment.results.result import HypothesisResult, Result
+from crystallize.experiment.results.result import Result
+from crystallize.experiment.results.structs import HypothesisResult
 from crystallize.experiment.results.summary import describe
 from crystallize.words import duration, near, plural, ranges
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from crystallize.experiment.objects.constants import TAGS
 from crystallize.plan import events
 from crystallize.store.record import Record
 
@@ -59,6 +60,21 @@ class Collected:
                     merged.setdefault(name, []).extend(values)
         return merged
 
+    def tags(self, condition: str) -> dict[str, list[dict[str, Any]]]:
+        """Metric → the tags of its values, as `metrics` lists them, for metrics that have any."""
+        records = [end.record for _, end in self.of(condition) if end.record is not None]
+        tagged = dict.fromkeys(name for record in records for name in record.facts.get(TAGS, ()))
+        return {name: [tags for record in records for tags in _tags_of(record, name)] for name in tagged}
+
+    def origins(self, condition: str) -> dict[str, list[int]]:
+        """Metric → the replicate of each of its values, as `metrics` lists them; left out where they are 0, 1, 2, …"""
+        found: dict[str, list[int]] = {}
+        for replicate, end in self.of(condition):
+            if end.record is not None:
+                for name, values in end.record.metrics.items():
+                    found.setdefault(name, []).extend([replicate] * len(values))
+        return {name: origins for name, origins in found.items() if origins != list(range(len(origins)))}
+
     def keep(self, event: events.Event) -> None:
         """Notes what an event says about a trial; other events are ignored."""
         if isinstance(event, events.JobReused):
@@ -77,3 +93,8 @@ class Collected:
     ) -> None:
         task = event.job.task
         self.ends[(task.condition, task.replicate)] = end
+
+
+def _tags_of(record: Record, metric: str) -> list[dict[str, Any]]:
+    tags: list[dict[str, Any]] | None = record.facts.get(TAGS, {}).get(metric)
+    return [{} for _ in record.metrics.get(metric, ())] if tags is None else tags

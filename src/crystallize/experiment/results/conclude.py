@@ -16,9 +16,11 @@ from crystallize.errors import in_words
 from crystallize.experiment.compiling.node import Asked, Node
 from crystallize.experiment.fetch import SAME_AS, UNSTEADY
 from crystallize.experiment.folders.user_code import user_traceback
+from crystallize.experiment.objects.constants import BASELINE_CONDITION
 from crystallize.experiment.objects.links import name_of
 from crystallize.experiment.results.collect import Collected
-from crystallize.experiment.results.result import ExperimentMetrics, HypothesisResult, Result, TreatmentMetrics
+from crystallize.experiment.results.result import Result
+from crystallize.experiment.results.structs import ExperimentMetrics, HypothesisResult, TreatmentMetrics
 from crystallize.plan import events
 from crystallize.session import Session
 from crystallize.store.compare import DIFFERS
@@ -43,6 +45,9 @@ class Conclusion:
 
     def note(self, event: events.Event) -> None:
         """Follows one event about a trial of the experiment."""
+        if isinstance(event, events.JobEmitted):
+            self._pass_on(event)
+            return
         if isinstance(event, events.JobStarted):
             self._began = True
         if isinstance(event, (events.JobStarted, events.JobFailed)):  # one that failed may not even have been started
@@ -74,6 +79,14 @@ class Conclusion:
                 error = error or raised
         return error
 
+    def _pass_on(self, event: events.JobEmitted) -> None:
+        """Tells the plugins what a trial has to say."""
+        for plugin in self._node.experiment.plugins:
+            try:
+                plugin.on_emit(self._node.experiment, event.job.task.condition, event.job.task.replicate, event.event)
+            except Exception:
+                logger.exception("plugin %s: on_emit failed", type(plugin).__name__)
+
     def break_off(self) -> None:
         """Makes the result of an experiment whose trials the user stopped before all were done."""
         if not self.result.name:
@@ -82,9 +95,9 @@ class Conclusion:
     def _make_result(self) -> Result:
         collected = self._collected
         treatments = {
-            condition: TreatmentMetrics(collected.metrics(condition))
+            condition: _metrics_of(condition, collected)
             for condition in collected.conditions
-            if condition != "baseline"
+            if condition != BASELINE_CONDITION
         }
         errors = {
             f"{condition}_rep_{replicate}": _with_traceback(end.error)
@@ -92,7 +105,7 @@ class Conclusion:
             if end.error is not None
         }
         result = Result(
-            ExperimentMetrics(TreatmentMetrics(collected.metrics("baseline")), treatments, []),
+            ExperimentMetrics(_metrics_of(BASELINE_CONDITION, collected), treatments, []),
             artifacts=self._artifacts(),
             errors=errors,
             provenance=self._provenance(),
@@ -117,11 +130,13 @@ class Conclusion:
         """File name → condition → path of the first replicate's file; of several steps that write it, the last's."""
         paths: dict[str, dict[str, Path]] = {}
         for condition in self._collected.conditions:
+            known: set[str] = set()
             for replicate, end in self._collected.of(condition):
-                folder = self._view.path / f"replicate_{replicate}" / condition
                 written = {output.name: output.step for output in (end.record.outputs if end.record else ())}
-                for name, step in written.items():
-                    paths.setdefault(name, {}).setdefault(condition, folder / step / name)
+                for name in [name for name in written if name not in known]:
+                    known.add(name)
+                    path = self._view.path / f"replicate_{replicate}" / condition / written[name] / name
+                    paths.setdefault(name, {})[condition] = path
         return paths
 
     def _provenance(self) -> dict[str, Any]:
@@ -317,6 +332,10 @@ class ContextChanges(Mapping[str, dict[int, Any]]):
 
     def __len__(self) -> int:
         return len(self._numbers)
+
+
+def _metrics_of(condition: str, collected: Collected) -> TreatmentMetrics:
+    return TreatmentMetrics(collected.metrics(condition), collected.tags(condition), collected.origins(condition))
 
 
 def _with_traceback(error: BaseException) -> BaseException:

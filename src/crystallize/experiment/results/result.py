@@ -6,101 +6,12 @@ are printed and exported is in `result_tree.py`, `result_table.py` and `result_h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from crystallize.errors import message_of
-from crystallize.experiment.objects.constants import BASELINE_CONDITION
 from crystallize.experiment.objects.values import is_same
-from crystallize.store.codecs import plain
-
-Samples = dict[str, list[Any]]
-"""Metric → its values, over the replicates that succeeded, in order."""
-
-
-class ByValue:
-    """A dataclass that is compared field by field, so that NaN and arrays compare as people expect."""
-
-    def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
-            return NotImplemented
-        return all(
-            is_same(getattr(self, part.name), getattr(other, part.name))
-            for part in fields(self)  # type: ignore[arg-type]
-            if part.compare
-        )
-
-
-@dataclass(eq=False)
-class TreatmentMetrics(ByValue):
-    """The metrics of one condition."""
-
-    metrics: Samples
-
-
-@dataclass(eq=False)
-class HypothesisResult(ByValue):
-    """What a hypothesis says."""
-
-    name: str
-    results: dict[str, Any]
-    """Treatment → what the verifier said; a list of it for several groups of metrics."""
-    ranking: dict[str, Any]
-    """``best``: a treatment or None; ``ranked``: (treatment, score), best first."""
-
-    def get_for_treatment(self, name: str) -> Any:
-        """What the verifier said of a treatment, or None."""
-        return self.results.get(name)
-
-
-@dataclass(eq=False)
-class ExperimentMetrics(ByValue):
-    """The metrics of all conditions, and what the hypotheses say of them."""
-
-    baseline: TreatmentMetrics
-    treatments: dict[str, TreatmentMetrics]
-    hypotheses: list[HypothesisResult] = field(default_factory=list)
-
-    def conditions(self) -> Iterator[tuple[str, Samples]]:
-        """Condition and metrics, the baseline first."""
-        yield BASELINE_CONDITION, self.baseline.metrics
-        for name, treatment in self.treatments.items():
-            yield name, treatment.metrics
-
-    def to_df(self) -> Any:
-        """A pandas frame of the hypotheses: condition, hypothesis, and what the verifier said, a column per key.
-
-        Raises ImportError without pandas.
-        """
-        from crystallize.experiment.results.result_table import hypotheses_frame
-
-        return hypotheses_frame((each.name, each.results) for each in self.hypotheses)
-
-
-@dataclass(eq=False)
-class ReplicateResult(ByValue):
-    """What one replicate gave, in all conditions."""
-
-    baseline_metrics: Samples | None
-    baseline_seed: int | None
-    treatment_metrics: dict[str, Samples]
-    treatment_seeds: dict[str, int | None]
-    errors: dict[str, BaseException]
-    provenance: dict[str, list[Mapping[str, Any]]]
-
-
-@dataclass(eq=False)
-class AggregateData(ByValue):
-    """What all replicates gave, by condition."""
-
-    baseline_metrics: Samples
-    treatment_metrics_dict: dict[str, Samples]
-    baseline_seeds: list[int]
-    treatment_seeds_agg: dict[str, list[int]]
-    provenance_runs: dict[str, dict[int, list[Mapping[str, Any]]]]
-    errors: dict[str, BaseException]
+from crystallize.experiment.results.structs import ExperimentMetrics, HypothesisResult
 
 
 class Result:
@@ -174,24 +85,10 @@ class Result:
         print_tree(self.provenance.get("ctx_changes", {}), fmt)
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as values that JSON can show, with the time of the call."""
-        from datetime import UTC, datetime
+        """The result as values that JSON can show, with the time of the call; `from_dict` reads it."""
+        from crystallize.experiment.results.result_json import told_of
 
-        shown = {
-            "timestamp": datetime.now(UTC).isoformat(),
-            "metrics": {
-                "baseline": self.metrics.baseline.metrics,
-                "treatments": {name: each.metrics for name, each in self.metrics.treatments.items()},
-            },
-            "hypotheses": [
-                {"name": each.name, "results": each.results, "ranking": each.ranking}
-                for each in self.metrics.hypotheses
-            ],
-            "artifacts": list(self.artifacts),
-            "errors": {key: message_of(error) for key, error in self.errors.items()},
-            "provenance": self.provenance,
-        }
-        return {key: plain(value) for key, value in shown.items()}
+        return told_of(self.name, self.metrics, self.artifacts, self.errors, self.provenance)
 
     def to_json(self, path: Path | str | None = None, indent: int | None = 2) -> str | None:
         """The result as JSON; written to `path` instead, when one is given."""
@@ -202,6 +99,37 @@ class Result:
             return text
         Path(path).write_text(text, encoding="utf-8")
         return None
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Result:
+        """The result that `to_dict` told of: its values in the form that JSON has of them, its errors by their texts.
+
+        Raises ValidationError (a ValueError) where that is no result.
+        """
+        from crystallize.experiment.results.result_json import parts_of
+
+        return cls(**parts_of(told))
+
+    @classmethod
+    def from_json(cls, source: Path | str) -> Result:
+        """As `from_dict`, of the text that `to_json` gave, or of the file at a `Path` that it wrote."""
+        import json
+
+        return cls.from_dict(json.loads(source.read_text(encoding="utf-8") if isinstance(source, Path) else source))
+
+    def to_df(self) -> Any:
+        """A pandas frame with a row for each recorded value: condition, replicate, metric, value, and its tags.
+
+        The tags are columns of their own, among them ``step`` for the points of curves. Raises ImportError without
+        pandas.
+        """
+        from crystallize.experiment.results.result_table import values_frame
+
+        return values_frame(
+            (condition, metric, each.replicates_of(metric), values, each.tags_of(metric))
+            for condition, each in self.metrics.parts()
+            for metric, values in each.metrics.items()
+        )
 
     def to_parquet(self, path: Path | str) -> None:
         """Write a table: condition, metric, its values and their mean.

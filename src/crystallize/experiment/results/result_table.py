@@ -45,6 +45,25 @@ def metrics_frame(conditions: Iterable[tuple[str, Mapping[str, Sequence[Any]]]])
     return frame(rows, columns=["condition", "metric", "values", "mean"])
 
 
+def values_frame(parts: Iterable[tuple[str, str, Sequence[int], Sequence[Any], Sequence[Mapping[str, Any]]]]) -> Any:
+    """A frame with a row for each value; ImportError without pandas.
+
+    Parameters
+    ----------
+    parts : (condition, metric, replicate of each value, values, tags of each value).
+    """
+    columns = ["condition", "replicate", "metric", "value"]
+    rows = [
+        {
+            **dict(zip(columns, (condition, replicate, metric, value), strict=True)),
+            **{f"tag_{name}" if name in columns else name: tag for name, tag in tags.items()},
+        }
+        for condition, metric, replicates, values, tagged in parts
+        for replicate, value, tags in zip(replicates, values, tagged, strict=True)
+    ]
+    return _pandas().DataFrame(rows, columns=list(dict.fromkeys([*columns, *(name for row in rows for name in row)])))
+
+
 def _as_floats(values: Sequence[Any]) -> list[float]:
     return [float(value) for value in values]
 

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 from crystallize.experiment.results.collect import Collected
@@ -134,7 +135,7 @@ class ExperimentView:
                 continue
             if file is not None and file.digest == output.digest:
                 self._restored.append(path)
-            elif has_contents(self._store.root / path, output.digest):  # another run put it there just now
+            elif self._is_there(path, output):  # another run put it there just now
                 laid[path] = self._store.views.describe(self._store.root / path, output.digest)
                 continue
             laid[path] = self._lay(output, path)
@@ -169,7 +170,9 @@ class ExperimentView:
         files = dict(self._laid.get(condition, {}))
         results = f"{self.folder}/{condition}/results.json"
         metrics = {name: [plain(value) for value in values] for name, values in collected.metrics(condition).items()}
-        files[results] = write_file(self._store.root, results, json.dumps({"metrics": metrics}).encode())
+        tags = collected.tags(condition)
+        told = {"metrics": metrics, "tags": tags} if tags else {"metrics": metrics}
+        files[results] = write_file(self._store.root, results, json.dumps(told).encode())
         if row is not None:
             left_out = tuple(
                 f"{self.folder}/replicate_{number}/" for number in range(collected.replicates, self._replicates)
@@ -213,6 +216,10 @@ class ExperimentView:
         discard(self._store, self.path, self._rows[condition].files)
         self._shared.remove(self.folder, condition)
         del self._rows[condition]
+
+    def _is_there(self, path: str, output: Output) -> bool:
+        place = f"{self._store.root}/{path}"
+        return os.path.isfile(place) and has_contents(Path(place), output.digest)  # noqa: PTH113  (once per trial)
 
     def _lay(self, output: Output, path: str) -> ViewFile:
         stat = self._store.lay(output, f"{self._store.root}/{path}", verify=False)

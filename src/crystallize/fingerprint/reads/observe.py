@@ -149,14 +149,16 @@ def observing(observer: Observer) -> Iterator[None]:
         _charged.reset(token)
 
 
-@contextmanager
-def unobserved() -> Iterator[None]:
+class unobserved:
     """Charges nobody: for what crystallize reads itself."""
-    token = _charged.set(_NOBODY)
-    try:
-        yield
-    finally:
-        _charged.reset(token)
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token = _charged.set(_NOBODY)
+
+    def __exit__(self, *exception: object) -> None:
+        _charged.reset(self._token)
 
 
 def forget_running() -> None:

@@ -1,0 +1,119 @@
+"""What results are made of: metrics by condition, what hypotheses say, what replicates gave. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from crystallize.experiment.objects.constants import BASELINE_CONDITION, STEP_TAG
+from crystallize.experiment.objects.values import is_same
+
+Samples = dict[str, list[Any]]
+"""Metric → its values, over the replicates that succeeded, in order."""
+
+
+class ByValue:
+    """A dataclass that is compared field by field, so that NaN and arrays compare as people expect."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(
+            is_same(getattr(self, part.name), getattr(other, part.name))
+            for part in fields(self)  # type: ignore[arg-type]
+            if part.compare
+        )
+
+
+@dataclass(eq=False)
+class TreatmentMetrics(ByValue):
+    """The metrics of one condition."""
+
+    metrics: Samples
+    tags: dict[str, list[dict[str, Any]]] = field(default_factory=dict, compare=False)
+    """Metric → the tags of each of its values; only of metrics that have any."""
+    replicates: dict[str, list[int]] = field(default_factory=dict, compare=False)
+    """Metric → the replicate of each of its values; one that is not here has its values from replicate 0, 1, 2, …"""
+
+    def steps(self, metric: str) -> list[Any]:
+        """The step of each value of a metric: which epoch, iteration or time it belongs to; None where none was given.
+
+        Raises KeyError for a metric that was not recorded.
+        """
+        return [tags.get(STEP_TAG) for tags in self.tags_of(metric)]
+
+    def tags_of(self, metric: str) -> list[dict[str, Any]]:
+        """The tags of each value of a metric, empty where none were given. Raises KeyError likewise."""
+        return self.tags.get(metric) or [{} for _ in self.metrics[metric]]
+
+    def replicates_of(self, metric: str) -> list[int]:
+        """The replicate of each value of a metric. Raises KeyError likewise."""
+        return self.replicates.get(metric) or list(range(len(self.metrics[metric])))
+
+
+@dataclass(eq=False)
+class HypothesisResult(ByValue):
+    """What a hypothesis says."""
+
+    name: str
+    results: dict[str, Any]
+    """Treatment → what the verifier said; a list of it for several groups of metrics."""
+    ranking: dict[str, Any]
+    """``best``: a treatment or None; ``ranked``: (treatment, score), best first."""
+
+    def get_for_treatment(self, name: str) -> Any:
+        """What the verifier said of a treatment, or None."""
+        return self.results.get(name)
+
+
+@dataclass(eq=False)
+class ExperimentMetrics(ByValue):
+    """The metrics of all conditions, and what the hypotheses say of them."""
+
+    baseline: TreatmentMetrics
+    treatments: dict[str, TreatmentMetrics]
+    hypotheses: list[HypothesisResult] = field(default_factory=list)
+
+    def conditions(self) -> Iterator[tuple[str, Samples]]:
+        """Condition and metrics, the baseline first."""
+        for condition, part in self.parts():
+            yield condition, part.metrics
+
+    def parts(self) -> Iterator[tuple[str, TreatmentMetrics]]:
+        """The same with tags and replicates."""
+        yield BASELINE_CONDITION, self.baseline
+        yield from self.treatments.items()
+
+    def to_df(self) -> Any:
+        """A pandas frame of the hypotheses: condition, hypothesis, and what the verifier said, a column per key.
+
+        Raises ImportError without pandas.
+        """
+        from crystallize.experiment.results.result_table import hypotheses_frame
+
+        return hypotheses_frame((each.name, each.results) for each in self.hypotheses)
+
+
+@dataclass(eq=False)
+class ReplicateResult(ByValue):
+    """What one replicate gave, in all conditions."""
+
+    baseline_metrics: Samples | None
+    baseline_seed: int | None
+    treatment_metrics: dict[str, Samples]
+    treatment_seeds: dict[str, int | None]
+    errors: dict[str, BaseException]
+    provenance: dict[str, list[Mapping[str, Any]]]
+
+
+@dataclass(eq=False)
+class AggregateData(ByValue):
+    """What all replicates gave, by condition."""
+
+    baseline_metrics: Samples
+    treatment_metrics_dict: dict[str, Samples]
+    baseline_seeds: list[int]
+    treatment_seeds_agg: dict[str, list[int]]
+    provenance_runs: dict[str, dict[int, list[Mapping[str, Any]]]]
+    errors: dict[str, BaseException]

@@ -1,0 +1,132 @@
+"""The history: earlier runs, what they did, what reuse saved, and two of them side by side."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Static
+
+from crystallize.errors import CrystallizeError, in_words
+from crystallize.experiment.reports.archive import open_archive
+from crystallize.experiment.reports.comparison import compare, print_comparison
+from crystallize.experiment.reports.runs import print_run
+from crystallize.history.history import GroupRow, RunRow
+from crystallize.tui.rendering import recorded
+from crystallize.words import ago, duration, plural
+
+RUNS_SHOWN = 200
+
+
+class HistoryScreen(Screen[None]):
+    """Shows the runs of the project around `folder`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "mark", "Compare with"),
+        Binding("r", "load", "Refresh"),
+        Binding("escape,q", "app.leave_screen", "Back"),
+    ]
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self._runs: list[tuple[RunRow, list[GroupRow]]] = []
+        self._marked: RunRow | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="top")
+        with Horizontal(id="body"):
+            with Vertical(id="left", classes="half"):
+                yield DataTable(id="runs", cursor_type="row")
+            with VerticalScroll(id="about-run"):
+                yield Static("", id="run-text")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self._table.add_columns("", "run", "when", "state", "ran", "reused", "took", "what")
+        self._table.focus()
+        self.action_load()
+
+    @property
+    def _table(self) -> DataTable[Text | str]:
+        return self.query_one("#runs", DataTable)
+
+    @work(thread=True, exclusive=True, group="load")
+    def action_load(self) -> None:
+        """Reads the runs, beside the screen."""
+        try:
+            with open_archive(self._folder) as archive:
+                runs = archive.runs(None, RUNS_SHOWN)
+        except CrystallizeError as error:
+            self.app.call_from_thread(self._tell, Text(in_words(error), style="red"))
+        else:
+            self.app.call_from_thread(self._take, runs)
+
+    def _take(self, runs: list[tuple[RunRow, list[GroupRow]]]) -> None:
+        self._runs = runs
+        self._fill()
+        if not runs:
+            self._tell(Text("no runs yet", style="dim"))
+        saved = sum(group.seconds_saved for _, groups in runs for group in groups)
+        told = Text.assemble(("◆ history", "bold"), f"  {plural(len(runs), 'run')} · reuse saved {duration(saved)}")
+        self.query_one("#top", Static).update(told)
+
+    def _fill(self) -> None:
+        table, now = self._table, time.time()
+        row = table.cursor_row
+        table.clear()
+        for run, groups in self._runs:
+            style = {"ok": "green", "failed": "red"}.get(run.state, "yellow")
+            ran, reused = (sum(getattr(group, state) for group in groups) for state in ("ran", "reused"))
+            mark = "●" if self._marked == run else ""
+            counts = (str(ran or "·"), str(reused or "·"))
+            what = ", ".join(run.targets)
+            table.add_row(
+                mark,
+                str(run.number),
+                ago(run.started, now),
+                Text(run.state, style),
+                *counts,
+                duration(run.seconds),
+                what,
+            )
+        table.move_cursor(row=row)
+
+    @property
+    def _chosen(self) -> RunRow | None:
+        row = self._table.cursor_row
+        return self._runs[row][0] if 0 <= row < len(self._runs) else None
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        if self._chosen is not None:
+            self._show(self._chosen, self._marked)
+
+    @work(thread=True, exclusive=True, group="show")
+    def _show(self, run: RunRow, marked: RunRow | None) -> None:
+        width = self.query_one("#about-run").scrollable_content_region.width - 1
+        with open_archive(self._folder) as archive:
+            if marked is None or marked == run:
+                text = recorded(width, lambda console: print_run(console, archive, run))
+            else:
+                earlier, later = sorted((marked, run))
+                found = compare(archive, earlier, later)
+                text = recorded(width, lambda console: print_comparison(console, earlier, later, found))
+        self.app.call_from_thread(self._tell, text)
+
+    def _tell(self, text: Text) -> None:
+        if self.is_mounted:
+            self.query_one("#run-text", Static).update(text)
+
+    def action_mark(self) -> None:
+        """From now on the run under the cursor is compared with this one; again: no longer."""
+        self._marked = None if self._marked == self._chosen else self._chosen
+        self._fill()
+        if self._marked is not None:
+            self.notify(f"run {self._marked.number} is compared with the run under the cursor")
