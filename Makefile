@@ -6,15 +6,17 @@ BIN := $(VENV)/bin
 # Tests share the machine's cores; make TEST_WORKERS=0 test runs them in one process.
 TEST_WORKERS ?= auto
 
-.PHONY: help demo test soak check format lint types floors bench picture clean
+.PHONY: help demo test soak check format lint types floors bench curves picture reference clean
 
 help:
 	@echo "make demo     run the breast-cancer graph three times: fresh, unchanged, after a one-line change"
 	@echo "make test     run all tests"
 	@echo "make soak     SOAK_STEPS random edits (2000), and SOAK_KILLS kills (200) of each of six runs, held to the truth"
 	@echo "make check    format, lint, types, floors and tests: what CI runs"
-	@echo "make bench    measure against plain Python and plain files"
+	@echo "make bench    measure all that has a limit, beside plain Python, plain files and crystallize-ml 0.27"
+	@echo "make curves   draw docs/cost.svg; PEERS=/path/to/python: one that has the peers installed"
 	@echo "make picture  draw docs/run.svg from a real run"
+	@echo "make reference  write docs/reference/api/ from the docstrings"
 	@echo "make clean    remove .venv and what the above left behind"
 
 demo: $(VENV)/.ready
@@ -44,8 +46,14 @@ floors: $(VENV)/.ready-dev
 bench: $(VENV)/.ready
 	@$(BIN)/python -m benchmarks $(BENCH)
 
+curves: $(VENV)/.ready
+	@$(BIN)/python -m benchmarks.cost $(PEERS) --draw docs/cost.svg
+
 picture: $(VENV)/.ready
 	$(BIN)/python docs/make_picture.py
+
+reference: $(VENV)/.ready-dev
+	$(BIN)/python docs/make_reference.py
 
 clean:
 	rm -rf $(VENV) .demo .hypothesis .mypy_cache .ruff_cache benchmarks/.peers benchmarks/results.json

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.page import write_table
 from benchmarks.reuse_systems import SYSTEMS, System
 
 LIB = "FACTOR = 3\n\n\ndef helper(x):\n    return x * FACTOR\n"
@@ -231,10 +232,7 @@ def main(arguments: Sequence[str]) -> None:
     table = compare(Path(pythons[0]) if pythons else Path(sys.executable), lambda line: print(line, flush=True))
     print(as_markdown(table))
     if target is not None:
-        begin, end = "<!-- table -->\n", "<!-- end -->"
-        text = target.read_text(encoding="utf-8")
-        head, rest = text.split(begin)
-        target.write_text(head + begin + as_markdown(table) + end + rest.split(end)[1], encoding="utf-8")
+        write_table(target, as_markdown(table))
         Path("benchmarks/compare_reuse.json").write_text(json.dumps(table, indent=1), encoding="utf-8")
 
 

@@ -5,13 +5,18 @@ Knows nothing of crystallize.
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import NamedTuple
 
 PAIRS = 5
+_PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
+"""In which the system tells the peak memory of a process, in bytes."""
 
 
 def seconds(command: Sequence[str | Path], folder: Path, *, times: int = 1) -> float:
@@ -28,3 +33,25 @@ def beyond(reference: Callable[[], float], subject: Callable[[], float], pairs: 
     """Medians over `pairs` pairs: the reference, and how much the subject of the same pair is beyond it."""
     measured = [(reference(), subject()) for _ in range(pairs)]
     return median(first for first, _ in measured), median(second - first for first, second in measured)
+
+
+class Observed(NamedTuple):
+    """One run of a command."""
+
+    seconds: float
+    peak_bytes: int
+    """The most memory that its process had."""
+    printed: str
+
+
+def observed(command: Sequence[str | Path], folder: Path) -> Observed:
+    """One run of `command` in `folder`. Raises RuntimeError if it fails."""
+    started = perf_counter()
+    with subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        printed = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))}\n{printed}")
+    return Observed(perf_counter() - started, usage.ru_maxrss * _PEAK_UNIT, printed)

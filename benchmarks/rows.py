@@ -1,4 +1,4 @@
-"""What is measured: one function per kind of row of the design's table, each giving a `Row`."""
+"""Rows of the design's table that rest on pairs: start-up, the cost of a node or a trial, and the ratio to a peer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,12 @@ class Row:
     measured: float
     """What counts, in `unit`: the cost beyond the reference, or the ratio to it."""
     must: float
-    next: float
+    next: float | None = None
+    """What is aimed at beyond that; None: nothing."""
+
+    def told(self) -> list[str]:
+        """Reference, measured, must and next in words; empty where there is none."""
+        return [_told(each, self.unit) for each in (self.reference, self.measured, self.must, self.next)]
 
     @property
     def of_limit(self) -> float:
@@ -68,6 +73,7 @@ class Workload:
         return (run(self.large) - small) / self.more * 1e3
 
 
+EXECUTIONS = Workload("executions.py", ["5"], ["55"], 50)
 GRAPH = Workload("graph.py", ["10"], ["1000"], 990)
 TRIALS = Workload("trials.py", ["10", "10"], ["10", "1000"], 9900)
 
@@ -92,19 +98,25 @@ def first_run(work: str, load: Workload, place: Place, *, must: float, next: flo
         seconds(load.command(size), folder)
         recorded[tuple(size)] = record_files(folder)
 
-    def run_new(command: Command) -> float:
-        folder = place.new()
-        taken = seconds(command, folder)
-        removed(folder)
-        return taken
-
     reference, cost = beyond(
-        lambda: load.per_piece(lambda size: run_new([PYTHON, WORKLOADS / "replay.py", recorded[tuple(size)]])),
-        lambda: load.per_piece(lambda size: run_new(load.command(size))),
+        lambda: load.per_piece(lambda size: _new(place, [PYTHON, WORKLOADS / "replay.py", recorded[tuple(size)]])),
+        lambda: load.per_piece(lambda size: _new(place, load.command(size))),
         pairs,
     )
     for folder in kept:
         removed(folder)
+    return Row(work=work, place=place.name, unit="ms", reference=reference, measured=cost, must=must, next=next)
+
+
+def executions(work: str, place: Place, *, must: float, next: float, pairs: int = PAIRS) -> Row:
+    """Milliseconds per execution of a step beyond those of starting the shell that runs its command."""
+    shells = "import subprocess, sys\nfor _ in range(int(sys.argv[1])): subprocess.run(['sh', '-c', 'echo'])"
+
+    reference, cost = beyond(
+        lambda: EXECUTIONS.per_piece(lambda size: _new(place, [PYTHON, "-c", shells, *size])),
+        lambda: EXECUTIONS.per_piece(lambda size: _new(place, EXECUTIONS.command(size))),
+        pairs,
+    )
     return Row(work=work, place=place.name, unit="ms", reference=reference, measured=cost, must=must, next=next)
 
 
@@ -129,3 +141,15 @@ def against_peer(
         must=must,
         next=next,
     )
+
+
+def _told(figure: float | None, unit: str) -> str:
+    return "" if figure is None else f"{figure:,.0f} {unit}" if figure >= 100 else f"{figure:.3g} {unit}"
+
+
+def _new(place: Place, command: Command) -> float:
+    """Seconds of one run of `command` in a new folder that is gone afterwards."""
+    folder = place.new()
+    taken = seconds(command, folder)
+    removed(folder)
+    return taken

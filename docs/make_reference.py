@@ -6,8 +6,8 @@ together; which names stand on it is said in `PAGES`, and the tests hold that to
 
 from __future__ import annotations
 
+import functools
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +23,8 @@ WIDTH = 100
 """Signatures that are longer have a line for each parameter."""
 
 PAGES = {
-    "experiments": "Experiment ExperimentBuilder ExperimentGraph find_experiments_root quick_experiment",
+    "experiments": """Experiment ExperimentBuilder ExperimentGraph Stream TrialResult find_experiments_root
+        quick_experiment""",
     "datasources": """DataSource data_source ExperimentInput MultiArtifactDataSource register_datasource get_datasource
         list_datasources unregister_datasource clear_registry""",
     "artifacts": "Artifact ArtifactLog default_loader default_writer",
@@ -44,6 +45,9 @@ PAGES = {
         StoreError PinnedRecordGone""",
 }
 """Page → its names, in the order in which one reads them."""
+
+MORE = {"errors": "· [When each is raised, with examples](../errors.md)"}
+"""Page → what else its head says."""
 
 PAGE_OF = {name: page for page, names in PAGES.items() for name in names.split()}
 
@@ -68,12 +72,34 @@ def main() -> None:
 
 def reference() -> dict[str, str]:
     """File name → text of every page."""
+    found = _found()
+    pages = {f"{page}.md": _page(page, names.split(), found) for page, names in PAGES.items()}
+    return {"README.md": _index(found), "former-paths.md": _former_paths(), **pages}
+
+
+def docstrings() -> dict[str, str]:
+    """Name, or name and member, → what is written there."""
+    texts = {}
+    for name, thing in _found().items():
+        members = _public(thing) if thing.is_class else []
+        for place, each in [(name, thing), *((f"{name}.{member.name}", member) for member in members)]:
+            docstring = _docstring(each)
+            texts[place] = "" if docstring is None else docstring.value
+    return texts
+
+
+def summary(name: str) -> str:
+    """The sentence that a public name is introduced with."""
+    return _first_line(_found()[name])
+
+
+@functools.cache
+def _found() -> dict[str, Any]:
+    """Public name → what griffe knows of it."""
     package = griffe.load(
         "crystallize", search_paths=[REPOSITORY / "src"], allow_inspection=False, docstring_parser="numpy"
     )
-    found = {name: package[f"{HOMES[name].partition('.')[2]}.{name}"] for name in PAGE_OF}
-    pages = {f"{page}.md": _page(page, names.split(), found) for page, names in PAGES.items()}
-    return {"README.md": _index(found), "former-paths.md": _former_paths(), **pages}
+    return {name: package[f"{HOMES[name].partition('.')[2]}.{name}"] for name in PAGE_OF}
 
 
 def _index(found: dict[str, Any]) -> str:
@@ -105,7 +131,8 @@ def _former_paths() -> str:
 
 
 def _page(page: str, names: Iterable[str], found: dict[str, Any]) -> str:
-    parts = [f"# {page.title()}\n\nWritten from the docstrings by `make reference`. [All names](README.md)\n"]
+    more = f" {MORE[page]}" if page in MORE else ""
+    parts = [f"# {page.title()}\n\nWritten from the docstrings by `make reference`. [All names](README.md){more}\n"]
     parts += ["\n".join(_entry(name, found[name])) for name in names]
     return _linked("\n".join(parts), page)
 
@@ -113,13 +140,10 @@ def _page(page: str, names: Iterable[str], found: dict[str, Any]) -> str:
 def _entry(name: str, thing: Any) -> Iterator[str]:
     """What is said of one public name."""
     yield f"## {name}\n"
-    yield _code("python", f"from {_import_path(name)} import {name}")
-    if thing.is_attribute:
-        yield _code("python", f"{name} = {thing.value}")
-        yield _doc(thing)
-        return
-    constructor = thing.all_members.get("__init__") if thing.is_class else thing
-    yield _code("python", _signature(name, thing if thing.is_class else constructor))
+    shown = f"{name} = {thing.value}" if thing.is_attribute else _signature(name, thing)
+    yield _code("py", f"from {_import_path(name)} import {name}\n\n{shown}")
+    if bases := _documented_bases(thing):
+        yield f"Extends {', '.join(f'`{base}`' for base in bases)}.\n"
     yield _doc(thing)
     if thing.is_class:
         yield from _members(name, thing)
@@ -130,19 +154,29 @@ def _members(name: str, thing: Any) -> Iterator[str]:
     known = {each for entry in _sections(thing)[1].values() for item in entry for each in item.names}
     fields = [field for field in fields if not known.intersection(field.names)]
     if fields:
-        yield "**Fields**\n\n" + "\n".join(_item(entry) for entry in fields) + "\n"
+        yield _single_ticks("**Fields**\n\n" + "\n".join(map(_item, fields)) + "\n")
     for member in _public(thing):
         if member.is_function and _docstring(member) is not None:
             yield f"### {name}.{member.name}\n"
-            yield _code("python", _signature(member.name, member))
+            yield _code("py", _signature(member.name, member))
             yield _doc(member)
 
 
 def _public(thing: Any) -> list[Any]:
-    """The members of a class that users may know of, inherited ones of ours as well, in the order of the source."""
+    """The members of a class that users may know of, and those it inherits, but for those of other public names."""
     own = [member for member in thing.members.values() if not member.is_alias]
-    inherited = [member.final_target for name, member in thing.inherited_members.items() if name not in thing.members]
-    return [member for member in (*own, *inherited) if _is_public(member.name)]
+    known = {member.name for member in own}
+    for base in thing.mro():
+        if base.name in PAGE_OF:
+            break
+        own += [member for name, member in base.members.items() if name not in known]
+        known |= base.members.keys()
+    return [member for member in own if _is_public(member.name) and not member.is_alias]
+
+
+def _documented_bases(thing: Any) -> list[str]:
+    """The public names that a class extends, nearest first."""
+    return [base.name for base in thing.mro() if base.name in PAGE_OF] if thing.is_class else []
 
 
 def _is_public(name: str) -> bool:
@@ -150,8 +184,8 @@ def _is_public(name: str) -> bool:
 
 
 def _field(member: Any) -> Entry:
-    kind = f" ({member.annotation})" if member.annotation is not None else ""
-    return Entry([member.name], f"{_text_of(member)}{kind and f' `{kind[2:-1]}`'}")
+    kind = "" if member.annotation is None else f" `{member.annotation}`"
+    return Entry([member.name], _text_of(member) + kind)
 
 
 def _docstring(thing: Any) -> Any:
@@ -267,7 +301,7 @@ def _is_exported(name: str) -> bool:
 
 def _linked(text: str, page: str) -> str:
     """The text, with public names in backticks as links to their entries; code and headings stay as they are."""
-    blocks = re.split(r"(^```.*?^```$|^#.*$)", text, flags=re.MULTILINE | re.DOTALL)
+    blocks = re.split(r"(^```.*?^```$|^#[^\n]*$)", text, flags=re.MULTILINE | re.DOTALL)
     return "".join(block if i % 2 else re.sub(r"`(\w+)(\.\w+)?`", _link, block) for i, block in enumerate(blocks))
 
 
@@ -279,7 +313,7 @@ def _link(match: re.Match[str]) -> str:
 
 
 def _single_ticks(text: str) -> str:
-    return text.replace("``", "`")
+    return re.sub("(?<!`)``(?!`)", "`", text)
 
 
 def _code(language: str, text: str) -> str:
@@ -287,4 +321,4 @@ def _code(language: str, text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

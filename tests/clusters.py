@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,20 +48,32 @@ class TwoNodes:
 @contextmanager
 def two_nodes() -> Iterator[TwoNodes]:
     """The cluster, for as long as the block lasts."""
-    before = {name: os.environ.get(name) for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO")}
-    os.environ.update(dict.fromkeys(before, "0"))
     folder = tempfile.mkdtemp(prefix="ray-")
-    with warnings.catch_warnings():
+    (Path(folder) / "ray").mkdir()
+    environ = {
+        "RAY_TMPDIR": folder,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    }
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        for name, value in environ.items():
+            patch.setenv(name, value)
         warnings.simplefilter("ignore")
         from ray.cluster_utils import Cluster
 
-        cluster = Cluster(initialize_head=True, head_node_args={**_NODE, "temp_dir": folder})
+        cluster = Cluster()
         try:
+            cluster.add_node(**_NODE)
             nodes = TwoNodes(cluster)
             nodes.ensure_second()
             yield nodes
         finally:
             cluster.shutdown()
-            shutil.rmtree(folder, ignore_errors=True)
-            for name, value in before.items():
-                os.environ.pop(name) if value is None else os.environ.update({name: value})
+            _remove(folder)
+
+
+def _remove(folder: str) -> None:
+    """Removes the folder of a cluster, whose last processes may still be writing there."""
+    until = time.monotonic() + 5
+    while Path(folder).exists() and time.monotonic() < until:
+        shutil.rmtree(folder, ignore_errors=True)

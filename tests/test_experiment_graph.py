@@ -85,7 +85,7 @@ def two(tmp_path: Path, *, value: Any = 1, plugin: ArtifactPlugin | None = None,
     return ExperimentGraph.from_experiments([exp_a, exp_b]), step_a, step_b
 
 
-@pytest.mark.contract("6.8")
+@pytest.mark.contract("6.8", "2.5.2")
 def test_graph_resume_skips_experiments(tmp_path: Path) -> None:
     graph1, step_a1, step_b1 = two(tmp_path)
     first = graph1.run()
@@ -131,7 +131,7 @@ def test_rerun_executes_everything_and_says_what_resume_would_have_reused(tmp_pa
     assert [n for n in result["a"].notices if "resume would have reused 2 of 2 trials" in n]
 
 
-@pytest.mark.contract("6.3")
+@pytest.mark.contract("6.3", "2.5.4")
 def test_a_changed_upstream_value_re_runs_the_consumer(tmp_path: Path) -> None:
     two(tmp_path)[0].run()
     graph, step_a, step_b = two(tmp_path, value=5)
@@ -191,6 +191,7 @@ def test_a_removed_experiment_folder_runs_it_again(tmp_path: Path) -> None:
     assert (step_a.calls, step_b.calls) == (1, 0)
 
 
+@pytest.mark.contract("5.10")
 def test_a_deleted_artifact_is_restored_without_running_anything(tmp_path: Path) -> None:
     two(tmp_path)[0].run()
     artifact = tmp_path / "arts/a/v0/replicate_0/baseline/CountStep/x.txt"
@@ -216,6 +217,7 @@ def test_a_damaged_artifact_is_neither_read_nor_kept(tmp_path: Path) -> None:
     assert artifact.read_text() == "1"
 
 
+@pytest.mark.contract("2.1.2", "2.1.3", "2.1.5", "2.1.6")
 def test_the_view_has_the_files_of_the_contract(tmp_path: Path) -> None:
     two(tmp_path)[0].run()
 
@@ -270,6 +272,7 @@ def failing_graph(root: Path) -> ExperimentGraph:
     return graph
 
 
+@pytest.mark.contract("1.9.15")
 def test_a_failing_experiment_blocks_only_its_descendants(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     results = failing_graph(tmp_path).run(strategy="resume")
 
@@ -317,6 +320,7 @@ def test_cycles_unknown_producers_and_duplicates_are_refused(tmp_path: Path) -> 
         ExperimentGraph.from_experiments([c, d])
 
 
+@pytest.mark.contract("1.9.11")
 def test_an_empty_graph_gives_no_results() -> None:
     assert ExperimentGraph().run() == {}
 
@@ -340,7 +344,7 @@ def treated(root: Path, up: list[Treatment], down: list[Treatment]) -> Experimen
     return ExperimentGraph(producer, consumer)
 
 
-@pytest.mark.contract("6.11")
+@pytest.mark.contract("6.11", "1.9.13")
 def test_treatments_flow_down_by_name_without_their_payload(tmp_path: Path) -> None:
     graph = treated(tmp_path, [Treatment("high", {"lr": 0.5})], [])
 
@@ -364,14 +368,14 @@ def test_both_own_definitions_of_a_name_are_applied_each_on_its_node(tmp_path: P
     assert results["c"].metrics.treatments["t"].metrics == {"seen": ["t:2.0"], "factor": [3]}
 
 
-@pytest.mark.contract("7.1.12")
+@pytest.mark.contract("7.1.12", "1.9.13")
 def test_a_baseline_payload_is_never_inherited(tmp_path: Path) -> None:
     results = treated(tmp_path, [Treatment("baseline", {"lr": 7.0, "factor": 7})], []).run()
 
     assert results["c"].metrics.baseline.metrics == {"seen": ["baseline:7.0"], "factor": [1]}
 
 
-@pytest.mark.contract("6.11")
+@pytest.mark.contract("6.11", "1.9.12")
 def test_names_select_conditions_and_unknown_ones_are_refused_before_anything_runs(tmp_path: Path) -> None:
     graph = treated(tmp_path, [Treatment("high", {"lr": 0.5}), Treatment("low", {"lr": 0.01})], [])
 
@@ -382,7 +386,7 @@ def test_names_select_conditions_and_unknown_ones_are_refused_before_anything_ru
         graph.run(treatments=["hihg"])
 
 
-@pytest.mark.contract("6.11")
+@pytest.mark.contract("6.11", "1.9.12")
 def test_treatment_objects_are_given_to_every_node_own_ones_winning(tmp_path: Path) -> None:
     graph = treated(tmp_path, [], [Treatment("t", {"factor": 9})])
 
@@ -391,7 +395,7 @@ def test_treatment_objects_are_given_to_every_node_own_ones_winning(tmp_path: Pa
     assert results["c"].metrics.treatments["t"].metrics == {"seen": ["t:3.0"], "factor": [9]}
 
 
-@pytest.mark.contract("7.1.6")
+@pytest.mark.contract("7.1.6", "2.2.1")
 def test_what_a_selection_leaves_out_stays_and_what_the_definition_lost_disappears(tmp_path: Path) -> None:
     both = [Treatment("high", {"lr": 0.5}), Treatment("low", {"lr": 0.01})]
     treated(tmp_path, both, []).run(strategy="resume")
@@ -452,6 +456,7 @@ def test_an_upstream_of_add_dependency_is_waited_for_and_counts_as_a_whole(tmp_p
     assert (same_reader.calls, other_reader.calls) == (0, 1)
 
 
+@pytest.mark.contract("1.9.10")
 async def test_progress_is_told_running_then_completed(tmp_path: Path) -> None:
     told: list[tuple[str, str]] = []
 
@@ -466,6 +471,7 @@ async def test_progress_is_told_running_then_completed(tmp_path: Path) -> None:
     assert told == [("completed", "a"), ("completed", "b")]
 
 
+@pytest.mark.contract("5.20")
 async def test_run_inside_a_running_loop_names_arun(tmp_path: Path) -> None:
     graph, *_ = two(tmp_path)
 
@@ -473,6 +479,7 @@ async def test_run_inside_a_running_loop_names_arun(tmp_path: Path) -> None:
         graph.run()
 
 
+@pytest.mark.contract("1.9.9")
 def test_results_given_out_earlier_never_change(tmp_path: Path) -> None:
     graph, step_a, _ = two(tmp_path)
     first = graph.run()
@@ -486,7 +493,7 @@ def test_results_given_out_earlier_never_change(tmp_path: Path) -> None:
     assert first["a"].metrics.baseline.metrics == {"val": [1]}
 
 
-@pytest.mark.contract("6.25", "7.1.11")
+@pytest.mark.contract("6.25", "7.1.11", "1.10.4")
 def test_seeds_are_the_same_in_every_run_and_part_of_the_key(tmp_path: Path) -> None:
     def run(seed: int | None) -> Result:
         plugins = [ArtifactPlugin(root_dir=str(tmp_path)), SeedPlugin(seed=seed)]

@@ -92,7 +92,7 @@ def test_gathering_reads_all_replicates_in_order_whatever_their_count(tmp_path: 
     assert results["b"].metrics.baseline.metrics["seen"] == [["0", "1", "2", "3"]]
 
 
-@pytest.mark.contract("6.15")
+@pytest.mark.contract("6.15", "1.3.24")
 def test_a_mismatch_names_each_alias_and_count_before_anything_runs(tmp_path: Path) -> None:
     graph, step_a, _ = pair(tmp_path, 2, 3)
 
@@ -101,7 +101,7 @@ def test_a_mismatch_names_each_alias_and_count_before_anything_runs(tmp_path: Pa
     assert step_a.calls == 0
 
 
-@pytest.mark.contract("6.6")
+@pytest.mark.contract("6.6", "2.5.3")
 def test_added_replicates_run_only_the_new_ones(tmp_path: Path) -> None:
     pair(tmp_path, 2, None)[0].run(strategy="resume")
     graph, step_a, step_b = pair(tmp_path, 4, None)
@@ -113,6 +113,7 @@ def test_added_replicates_run_only_the_new_ones(tmp_path: Path) -> None:
     assert results["b"].provenance["replicates"] == 4
 
 
+@pytest.mark.contract("1.9.14")
 def test_asking_for_replicates_counts_for_all_nodes(tmp_path: Path) -> None:
     results = pair(tmp_path, 1, None)[0].run(replicates=3)
 
@@ -140,7 +141,7 @@ class Fixable(Count):
         return data, {"replicate": ctx["replicate"]}
 
 
-@pytest.mark.contract("6.4", "6.7")
+@pytest.mark.contract("6.4", "6.7", "2.5.3")
 def test_only_the_failed_replicate_runs_again(tmp_path: Path) -> None:
     def make() -> tuple[Experiment, Fixable]:
         step = Fixable(tmp_path / "luck")
@@ -256,7 +257,7 @@ def test_an_edited_verifier_re_runs_no_step_and_counts(tmp_path: Path) -> None:
     assert second.get_hypothesis("bigger").results == {"t": {"p_value": 0.2}}  # type: ignore[union-attr]
 
 
-@pytest.mark.contract("7.2.5")
+@pytest.mark.contract("7.2.5", "1.7.16")
 def test_a_failing_verifier_is_reported_and_costs_nothing(tmp_path: Path) -> None:
     result = with_hypothesis(tmp_path, broken())[0].run(strategy="resume")
 
@@ -265,6 +266,7 @@ def test_a_failing_verifier_is_reported_and_costs_nothing(tmp_path: Path) -> Non
     assert with_hypothesis(tmp_path, broken())[0].run(strategy="resume").ran == {"baseline": 0, "t": 0}
 
 
+@pytest.mark.contract("3.2.5")
 def test_a_consumer_run_alone_reads_what_its_producer_recorded_last(tmp_path: Path) -> None:
     graph, *_ = pair(tmp_path, 1, None)
     graph.run()
@@ -281,6 +283,7 @@ def test_a_consumer_run_alone_reads_what_its_producer_recorded_last(tmp_path: Pa
     assert fresh_step.calls == 0
 
 
+@pytest.mark.contract("1.7.21")
 def test_a_datasource_built_before_the_producer_ran_yields_its_path(tmp_path: Path) -> None:
     step = Count("x.txt")
     plugins = [ArtifactPlugin(root_dir=str(tmp_path))]

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from crystallize.experiment.objects.step import PipelineStep, pipeline_step
     from crystallize.experiment.objects.treatment import Treatment, treatment
     from crystallize.experiment.results.result import Result
+    from crystallize.experiment.streaming import Stream, TrialResult
     from crystallize.fingerprint.values.canonical import register_encoder
 
     __version__: str
@@ -106,7 +107,9 @@ __all__ = [
     "SeedPlugin",
     "SerialExecution",
     "StoreError",
+    "Stream",
     "Treatment",
+    "TrialResult",
     "UnknownNameError",
     "ValidationError",
     "WorkerLostError",

@@ -36,6 +36,7 @@ _MODULES = {
     "experiment.results.saved_metrics": "load_all_metrics load_metrics",
     "experiment.objects.step": "PipelineStep pipeline_step",
     "experiment.objects.treatment": "Treatment treatment",
+    "experiment.streaming": "Stream TrialResult",
     "fingerprint.values.canonical": "register_encoder",
 }
 

@@ -13,7 +13,8 @@ import pytest
 from crystallize.cli import schema
 from crystallize.cli.audit import audit_document
 from crystallize.experiment.reports.candidates import Candidate
-from crystallize.experiment.reports.explanation import Difference, Explanation
+from crystallize.experiment.reports.difference import Difference
+from crystallize.experiment.reports.explanation import Explanation
 from crystallize.experiment.reports.status import ExperimentStatus, Status
 from crystallize.experiment.results.audit import Audit
 from crystallize.experiment.results.result import Result

@@ -34,7 +34,7 @@ def test_a_name_activates_its_treatment_on_every_node_that_defines_it_and_nowher
     assert list(results["does_not"].metrics.treatments) == []
 
 
-@pytest.mark.contract("6.14")
+@pytest.mark.contract("6.14", "1.9.3")
 def test_an_input_of_paths_of_several_experiments_wires_the_graph(tmp_path: Path) -> None:
     first, second = producer(tmp_path, name="first", value=1), producer(tmp_path, name="second", value=2)
     graph = ExperimentGraph(consumer(tmp_path, first, second, by_path=True), first, second)
@@ -45,7 +45,7 @@ def test_an_input_of_paths_of_several_experiments_wires_the_graph(tmp_path: Path
     assert results["c"].metrics.baseline.metrics == {"first": ["baseline:1"], "second": ["baseline:2"]}
 
 
-@pytest.mark.contract("6.15")
+@pytest.mark.contract("6.15", "1.3.24")
 @pytest.mark.parametrize("by_path", [False, True], ids=["artifact", "artifact_datasource"])
 def test_counts_of_replicates_that_do_not_fit_are_refused_before_anything_runs(tmp_path: Path, by_path: bool) -> None:
     first, second = producer(tmp_path, name="first", replicates=2), producer(tmp_path, name="second", replicates=3)
@@ -97,7 +97,7 @@ def test_artifacts_lie_under_v0_however_often_they_are_made_anew(tmp_path: Path)
     assert story.metrics("consumer") == {"total_from_producer": [7]}
 
 
-@pytest.mark.contract("6.24")
+@pytest.mark.contract("6.24", "1.9.6", "3.3.3")
 def test_a_folder_is_loaded_with_all_that_lies_below_it_connected_or_not(tmp_path: Path) -> None:
     story = Story(tmp_path, TUTORIAL)
     for name in ("config.yaml", "steps.py", "datasources.py", "outputs.py"):

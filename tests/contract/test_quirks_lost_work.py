@@ -59,7 +59,7 @@ def with_hypothesis(root: Path, metric: str) -> Experiment:
     return experiment(root, note(), treatments=[Treatment("t", {"k": 1})], hypotheses=[claim])
 
 
-@pytest.mark.contract("7.2.5")
+@pytest.mark.contract("7.2.5", "5.19")
 def test_a_hypothesis_about_a_metric_that_nobody_recorded_costs_nothing(tmp_path: Path) -> None:
     result = with_hypothesis(tmp_path, "typo").run(strategy="resume")
     calls()
@@ -77,7 +77,7 @@ class Opaque:
     """What JSON cannot hold."""
 
 
-@pytest.mark.contract("7.2.6")
+@pytest.mark.contract("7.2.6", "1.7.16")
 @pytest.mark.parametrize("value", [{1, 2}, b"\xff", Path("a"), 1j, Opaque()], ids=lambda value: type(value).__name__)
 def test_a_metric_that_json_cannot_hold_is_saved_in_words(tmp_path: Path, value: Any) -> None:
     @pipeline_step()
@@ -106,7 +106,7 @@ class Prepares(PipelineStep):
         return data, {"model": ctx["model"]}
 
 
-@pytest.mark.contract("7.2.7")
+@pytest.mark.contract("7.2.7", "1.4.2")
 def test_a_step_that_adds_a_key_when_set_up_runs_as_often_as_one_likes(tmp_path: Path) -> None:
     made = experiment(tmp_path, Prepares())
 
@@ -179,7 +179,7 @@ def test_steps_typed_into_a_prompt_run_and_are_reused(tmp_path: Path) -> None:
 WITHOUT = "import sys; sys.modules.update(dict.fromkeys(['matplotlib', 'resource', 'fcntl']));"
 
 
-@pytest.mark.contract("7.2.11")
+@pytest.mark.contract("7.2.11", "4.1.2")
 def test_the_command_needs_neither_matplotlib_nor_what_only_posix_has(tmp_path: Path) -> None:
     story = Story(tmp_path, TUTORIAL)
     code = f"{WITHOUT} from crystallize.cli.main import run; sys.argv = ['crystallize', 'run']; run()"

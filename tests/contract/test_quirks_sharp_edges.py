@@ -96,7 +96,7 @@ class Diary(BasePlugin):
         self.begun.append(experiment.name)
 
 
-@pytest.mark.contract("7.3.8")
+@pytest.mark.contract("7.3.8", "1.7.3")
 def test_one_list_of_plugins_serves_many_experiments(tmp_path: Path) -> None:
     diary = Diary()
     plugins = [diary, ArtifactPlugin(root_dir=tmp_path, versioned=True)]
@@ -128,7 +128,7 @@ def test_each_run_of_a_graph_gives_a_mapping_of_its_own(tmp_path: Path) -> None:
     assert [each["e"].provenance["replicates"] for each in (first, second)] == [1, 2]
 
 
-@pytest.mark.contract("7.3.10")
+@pytest.mark.contract("7.3.10", "1.4.11")
 def test_functions_whose_classes_are_called_alike_are_told_apart(tmp_path: Path) -> None:
     @pipeline_step(cacheable=True)
     def load_csv(data: Any, ctx: FrozenContext) -> Any:
@@ -169,7 +169,7 @@ def test_no_name_leads_anywhere_else(tmp_path: Path, name: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-@pytest.mark.contract("7.3.12")
+@pytest.mark.contract("7.3.12", "3.2.4")
 def test_the_files_of_an_experiment_are_executed_once_for_each_load(tmp_path: Path) -> None:
     story = Story(tmp_path, TUTORIAL)
     path = "experiments/producer/steps.py"
@@ -204,7 +204,7 @@ def test_a_value_error_in_the_users_module_is_raised_once(tmp_path: Path) -> Non
     assert "experiments/producer/steps.py" in done.stderr and "mine" in done.stderr
 
 
-@pytest.mark.contract("7.3.13")
+@pytest.mark.contract("7.3.13", "3.1.7")
 def test_a_section_without_anything_in_it_is_as_good_as_none(tmp_path: Path) -> None:
     story = Story(tmp_path, TUTORIAL)
     story.write(
@@ -224,7 +224,7 @@ def test_a_section_without_anything_in_it_is_as_good_as_none(tmp_path: Path) -> 
     assert story.metrics("consumer") == {"total_from_producer": [6]}
 
 
-@pytest.mark.contract("7.3.14")
+@pytest.mark.contract("7.3.14", "3.1.8")
 def test_hypotheses_never_vanish_with_a_misspelt_file(tmp_path: Path) -> None:
     story = Story(tmp_path, TRAINING)
     (tmp_path / "experiments/train/verifiers.py").rename(tmp_path / "experiments/train/verifers.py")
@@ -245,7 +245,7 @@ def test_the_order_of_keys_does_not_count(tmp_path: Path) -> None:
     assert ran == [{"baseline": 1}, {"baseline": 0}]
 
 
-@pytest.mark.contract("7.3.16")
+@pytest.mark.contract("7.3.16", "4.3.7")
 def test_a_failed_run_is_called_failed_wherever_it_is_told(tmp_path: Path) -> None:
     story = Story(tmp_path, TRAINING)
     story.edit("experiments/train/steps.py", 'FAILS = ""', 'FAILS = "strong"')

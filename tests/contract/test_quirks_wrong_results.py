@@ -58,7 +58,7 @@ class FailsOnce(PipelineStep):
         return data, {"replicate": ctx["replicate"]}
 
 
-@pytest.mark.contract("6.4", "7.1.5")
+@pytest.mark.contract("6.4", "7.1.5", "2.1.4")
 def test_a_run_with_errors_is_never_complete_and_tells_them_every_time(tmp_path: Path) -> None:
     def run() -> Any:
         return experiment(tmp_path, FailsOnce(1), replicates=3).run(strategy="resume")
@@ -74,7 +74,7 @@ def test_a_run_with_errors_is_never_complete_and_tells_them_every_time(tmp_path:
     assert third.metrics.baseline.metrics == {"replicate": [0, 1, 2]}
 
 
-@pytest.mark.contract("7.1.6")
+@pytest.mark.contract("7.1.6", "2.2.1")
 def test_a_smaller_rerun_leaves_nothing_of_the_larger_one_behind(tmp_path: Path) -> None:
     both = [Treatment("high", {"value": 9}), Treatment("low", {"value": 0})]
     producer(tmp_path, replicates=3, treatments=both).run()
@@ -93,7 +93,7 @@ def test_a_smaller_rerun_leaves_nothing_of_the_larger_one_behind(tmp_path: Path)
     assert json.loads((tmp_path / "p/v0/metadata.json").read_text())["replicates"] == 2
 
 
-@pytest.mark.contract("7.1.7")
+@pytest.mark.contract("7.1.7", "2.2.2")
 def test_a_new_version_of_a_partial_resume_holds_what_was_reused_as_well(tmp_path: Path) -> None:
     def graph(*treatments: Treatment) -> ExperimentGraph:
         out = Artifact("o.txt")

@@ -1,15 +1,23 @@
-"""Every row of sections 6 and 7 of the contract is borne by a test, and no test bears a row that is not there.
+"""Every row of the contract is borne by a test, and no test bears a row that is not there.
 
-Section 6 numbers its rows itself; those of 7.1 to 7.3 are counted from the top of their tables.
+The rows of sections 1 to 5 are the lines of docs/reference/compatibility.md. Section 6 numbers its rows itself; those
+of 7.1 to 7.3 are counted from the top of their tables.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
+COMPATIBILITY = TESTS.parent / "docs" / "reference" / "compatibility.md"
+
+LINES = {"1.0": 7, "1.1": 2, "1.2": 14, "1.3": 25, "1.4": 27, "1.5": 4, "1.6": 9, "1.7": 22, "1.8": 2, "1.9": 15} | {
+    "1.10": 9, "1.11": 8, "1.12": 13, "1.13": 1, "1.14": 7, "2.1": 8, "2.2": 4, "2.3": 1, "2.4": 2, "2.5": 4, "3.1": 11
+} | {"3.2": 5, "3.3": 6, "4.1": 2, "4.2": 3, "4.3": 7, "4.4": 9, "4.5": 4, "5": 39}  # fmt: skip
+"""Section → how many lines it has on the page of compatibility."""
 
 ROWS = {
     "6.1": "a changed step or parameter runs again",
@@ -90,25 +98,49 @@ ROWS = {
 
 LATER = {
     "6.22": "issue 7: treatments are switched off in the terminal UI, which is not here yet",
-    "7.1.9": "issue 5: Experiment.apply is not here yet",
-    "7.1.10": "issue 5: Experiment.debug is not here yet",
-    "7.2.12": "issue 5: Experiment.optimize is not here yet",
     "7.3.17": "issue 7: the editor of configurations is not here yet",
 }
 """Row → what is still to come before a test can show it."""
 
 
 def test_every_row_is_borne_by_a_test_or_waits_for_what_is_not_here_yet() -> None:
-    borne = {row for _, row in marks()}
+    borne = {row for _, row in marks() if row[0] in "67"}
 
     assert borne | LATER.keys() == ROWS.keys()
     assert borne & LATER.keys() == set()
+
+
+def test_the_page_of_compatibility_has_every_line_with_a_verdict() -> None:
+    verdicts = dict(lines())
+    expected = [f"{section}.{number}" for section, count in LINES.items() for number in range(1, count + 1)]
+
+    assert list(verdicts) == expected
+    assert set(verdicts.values()) == {"same", "better", "different"}
+
+
+def test_every_line_of_compatibility_is_borne_by_a_test() -> None:
+    borne = {row for _, row in marks() if row[0] in "12345"}
+
+    assert borne == {line for line, _ in lines()}
+
+
+def test_what_is_not_the_same_says_how_or_why() -> None:
+    page = COMPATIBILITY.read_text(encoding="utf-8")
+    silent = re.findall(r"^\| ([\d.]+) \| [^|]+ \| (?:better|different) \| *\|$", page, re.MULTILINE)
+
+    assert silent == []
 
 
 def test_a_test_that_bears_a_row_is_one_that_pytest_runs() -> None:
     bearers = {name for name, _ in marks()}
 
     assert [name for name in bearers if not name.startswith("test_")] == []
+
+
+def lines() -> list[tuple[str, str]]:
+    """Number and verdict of each line on the page of compatibility, in its order."""
+    page = COMPATIBILITY.read_text(encoding="utf-8")
+    return re.findall(r"^\| ([1-5](?:\.\d+)+) \| .+? \| (\w+) \| [^|]*\|$", page, re.MULTILINE)
 
 
 def marks() -> Iterator[tuple[str, str]]:

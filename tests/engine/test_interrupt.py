@@ -7,11 +7,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from crystallize.engine.interrupt import Interrupt
+
+
+@pytest.fixture(autouse=True)
+def handlers_of_a_plain_process() -> Iterator[None]:
+    """Those that libraries have left behind (Ray's for SIGTERM) count as the program's own."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 def happens(condition: Callable[[], bool]) -> bool:

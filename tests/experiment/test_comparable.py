@@ -43,6 +43,7 @@ def experiment(root: Path, name: str = "e", *, claims: bool = True, **settings: 
     return Experiment(source, Pipeline([measure()]), plugins, name=name, hypotheses=hypotheses, **settings)
 
 
+@pytest.mark.contract("1.7.10")
 @pytest.mark.parametrize("treatments", [[], [Treatment("baseline", {"value": 3})]], ids=["none", "baseline"])
 @pytest.mark.parametrize("in_graph", [False, True], ids=["experiment", "graph"])
 def test_hypotheses_without_treatments_are_refused_before_anything_is_written(
@@ -70,6 +71,7 @@ def pair(root: Path, **settings: Any) -> tuple[Experiment, Experiment]:
     return upstream, experiment(root, datasource=ExperimentInput(up=out), **settings)
 
 
+@pytest.mark.contract("1.7.10")
 def test_inherited_treatments_are_treatments_to_compare(tmp_path: Path) -> None:
     upstream, made = pair(tmp_path)
 

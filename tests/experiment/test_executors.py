@@ -136,6 +136,7 @@ def test_jobs_alone_means_worker_processes() -> None:
     assert 1 <= len(seen) <= 2
 
 
+@pytest.mark.contract("1.11.7")
 def test_closures_lambdas_and_local_classes_work_in_processes() -> None:
     offset = 41
 

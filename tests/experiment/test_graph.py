@@ -49,6 +49,7 @@ def graph(root: Path, edges: dict[str, list[str]]) -> ExperimentGraph:
     return built
 
 
+@pytest.mark.contract("1.9.3", "1.9.9")
 def test_a_diamond_runs_each_node_once_after_what_it_reads(tmp_path: Path) -> None:
     ORDER.clear()
     edges = {"top": [], "left": ["top"], "right": ["top"], "bottom": ["left", "right"]}
@@ -103,6 +104,7 @@ def test_names_that_could_leave_the_root_are_refused(name: str) -> None:
         Treatment(name, {})
 
 
+@pytest.mark.contract("1.7.11")
 @pytest.mark.parametrize("strategy", ["auto", "Resume", "", "skip"])
 def test_any_other_strategy_is_a_value_error(tmp_path: Path, strategy: str) -> None:
     built = graph(tmp_path, {"a": []})
@@ -113,6 +115,7 @@ def test_any_other_strategy_is_a_value_error(tmp_path: Path, strategy: str) -> N
         built.experiments["a"].run(strategy=strategy)
 
 
+@pytest.mark.contract("1.9.5")
 def test_a_graph_is_named_after_the_one_experiment_that_nothing_reads(tmp_path: Path) -> None:
     assert graph(tmp_path, {"a": [], "b": ["a"]}).name == "b"
     assert graph(tmp_path, {"a": [], "b": []}).name == "ExperimentGraph"

@@ -123,6 +123,7 @@ class Prepared(PipelineStep):
         return {}
 
 
+@pytest.mark.contract("1.7.13", "1.7.17")
 def test_hooks_are_called_in_the_order_of_the_contract_and_not_for_reused_trials(tmp_path: Path) -> None:
     diary = Diary()
     plugins = [ArtifactPlugin(root_dir=tmp_path), diary]
@@ -164,6 +165,7 @@ def test_a_plugin_that_takes_part_counts_and_one_that_only_watches_does_not(tmp_
     assert run(tmp_path, draw_own(), Adds(2), Diary()).ran == {"baseline": 0}
 
 
+@pytest.mark.contract("1.7.16")
 def test_what_before_run_raises_aborts_a_run_and_is_raised(tmp_path: Path) -> None:
     class Refuses(BasePlugin):
         affects_results = False
@@ -175,6 +177,7 @@ def test_what_before_run_raises_aborts_a_run_and_is_raised(tmp_path: Path) -> No
         run(tmp_path, draw_own(), Refuses())
 
 
+@pytest.mark.contract("1.7.16")
 def test_what_after_run_raises_is_raised_when_everything_is_saved(tmp_path: Path) -> None:
     class Trips(BasePlugin):
         affects_results = False
@@ -221,6 +224,7 @@ async def waits(data: Any) -> Any:
     return data, {"done": True}
 
 
+@pytest.mark.contract("1.4.1")
 def test_steps_may_be_coroutines(tmp_path: Path) -> None:
     assert run(tmp_path, waits()).metrics.baseline.metrics == {"done": [True] * 4}
 

@@ -113,6 +113,7 @@ def test_an_absent_history_is_empty_and_stays_absent(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.contract("2.4.2")
 def test_the_typical_time_is_that_of_the_newest_record(store: Store) -> None:
     manifest = Manifest("trial/1", PartTable(()), ())
     store.put_many([NewRecord(manifest=manifest, label="a", metrics={}, seconds=s) for s in (9.0, 2.0)])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from crystallize.store import placing
-from crystallize.store.placing import LINK_BYTES, discard, place_file, replacing
+from crystallize.store.placing import LINK_BYTES, discard, make_folder, place_file, replacing, write_whole
 
 
 @pytest.fixture
@@ -87,3 +87,35 @@ def test_discarding_nothing_is_harmless_and_a_link_is_not_followed(tmp_path: Pat
     discard(tmp_path / "link")
 
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize("data", [b"", b"new"])
+def test_a_file_is_written_whole_over_an_old_one_with_its_parents(tmp_path: Path, data: bytes) -> None:
+    target = tmp_path / "a" / "b" / "x"
+
+    stats = [write_whole(str(target), contents) for contents in (b"older", data)]
+
+    assert target.read_bytes() == data
+    assert [5, len(data)] == [stat.st_size for stat in stats]
+    assert stats[1].st_mtime_ns == target.stat().st_mtime_ns
+    assert [path.name for path in target.parent.iterdir()] == ["x"]
+
+
+def test_a_file_that_cannot_be_placed_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x").write_bytes(b"old")
+    monkeypatch.setattr(placing.os, "write", lambda descriptor, data: (_ for _ in ()).throw(OSError("full")))
+
+    with pytest.raises(OSError, match="full"):
+        write_whole(str(tmp_path / "x"), b"new")
+
+    assert (tmp_path / "x").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+
+    with pytest.raises(OSError):
+        make_folder(str(tmp_path / "a" / "b"))
+    with pytest.raises(FileExistsError):
+        make_folder(str(tmp_path / "a"))

@@ -11,12 +11,20 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from crystallize.experiment.objects.legacy_cache import compute_hash
+
 from .story import Story
 
 CONDITIONS = ("baseline", "a", "b", "c", "d")
 LARGE_WORDS = 4000
 """So that the artifact is larger than what the database holds itself."""
 MARKER = ".crystallize_complete"
+
+_SIGNATURES = {
+    "make": "BeginStep{}|MakeStep{'small': Artifact('small'), 'large': Artifact('large')}",
+    "read": "ReadStep{'copy': Artifact('copy')}",
+}
+"""What the pipelines of the two are identified by."""
 
 Tree = dict[str, bytes]
 """Path below the folder of results → contents."""
@@ -162,7 +170,8 @@ def expected(replicates: int, dice: dict[str, int]) -> Tree:
 
 def _expected(replicates: int, dice: dict[str, int]) -> Iterator[tuple[str, bytes]]:
     for name, files in (("make", {"small": "MakeStep", "large": "MakeStep"}), ("read", {"copy": "ReadStep"})):
-        yield f"{name}/v0/metadata.json", json.dumps({"replicates": replicates, "id": None, "name": name}).encode()
+        about = {"replicates": replicates, "id": compute_hash(_SIGNATURES[name]), "name": name}
+        yield f"{name}/v0/metadata.json", json.dumps(about).encode()
         yield f"{name}/v0/_manifest.json", json.dumps(dict(sorted(files.items()))).encode()
         for shift, condition in enumerate(CONDITIONS):
             metrics: dict[str, list[int]] = {"dice": [dice[f"{condition}/{r}"] for r in range(replicates)]}

@@ -72,8 +72,8 @@ class Story:
 
     def __init__(self, folder: Path, files: dict[str, str] | None = None) -> None:
         self.folder = folder
-        self.start = folder
-        """Where commands are given."""
+        self.below = "."
+        """Where in the folder commands are given."""
         self.environ: dict[str, str] = {}
         for path, text in (files or {}).items():
             self.write(path, text)
@@ -96,7 +96,7 @@ class Story:
         environ = {**os.environ, "HOME": str(self.folder), "COLUMNS": "200", **self.environ}
         done = subprocess.run(
             [sys.executable, "-m", "crystallize", *arguments],
-            cwd=self.start,
+            cwd=self.folder / self.below,
             env=environ,
             capture_output=True,
             text=True,

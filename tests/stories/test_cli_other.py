@@ -34,6 +34,7 @@ def test_every_command_explains_itself_with_an_example(empty: Story, command: st
     assert f"  crystallize {command} " in said or f"  crystallize {command}\n" in said
 
 
+@pytest.mark.contract("4.1.1")
 def test_help_lists_the_commands_and_needs_no_heavy_module(empty: Story) -> None:
     code = (
         "import sys; from crystallize.cli.main import main; assert main(['--help']) == 0;"

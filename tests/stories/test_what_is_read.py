@@ -334,7 +334,7 @@ def test_a_relative_path_rests_on_the_working_directory(tmp_path: Path, how: str
     story.run()
     here = story.metrics("reader")
 
-    story.start = tmp_path / "below"
+    story.below = "below"
     moved, again = story.run(), story.run()
 
     assert moved == {READER: "the working directory: the last run read relative paths from another one"}
@@ -347,6 +347,33 @@ def test_without_relative_paths_the_working_directory_does_not_count(tmp_path: P
     story = project(tmp_path, from_root, **{"below/table.csv": "1\n2\n3\n"})
     story.run()
 
-    story.start = tmp_path / "below"
+    story.below = "below"
 
     assert story.run() == {}
+
+
+LATE = "import late; data = data * late.TIMES"
+
+
+def test_a_module_edited_during_the_run_before_it_is_imported_makes_no_reusable_result(tmp_path: Path) -> None:
+    save = "from pathlib import Path; Path(__file__).parents[2].joinpath('late.py').write_text('TIMES = 2'); return 'x'"
+    story = project(tmp_path, save, LATE, **{"late.py": "TIMES = 1"})
+    first = story.command("run", "reader")
+    edited = story.metrics("reader")
+
+    story.write("late.py", "TIMES = 1")
+
+    assert edited == {"length": [2]}
+    assert "late: edited during the run, before it was imported" in first.stdout
+    assert "late: edited during the run" in story.run()[READER]
+
+
+def test_a_module_that_only_running_code_imports_is_reused_while_nobody_edits_it(tmp_path: Path) -> None:
+    story = project(tmp_path, "return 'x'", LATE, **{"late.py": "TIMES = 1"})
+    story.run()
+    unchanged = story.run()
+
+    story.write("late.py", "TIMES = 3")
+
+    assert (unchanged, story.run()) == ({}, {READER: "code of late.TIMES changed"})
+    assert story.metrics("reader") == {"length": [3]}

@@ -102,7 +102,7 @@ def set_text(path: Path, old: str, new: str) -> None:
 async def opened(project: Path, size: tuple[int, int] = WIDE) -> AsyncIterator[Pilot[None]]:
     """An app over `project`, once its list is there."""
     app = CrystallizeApp(project)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: isinstance(app.screen, SelectScreen) and app.screen.is_scanned)
         await pilot.pause()
         yield pilot

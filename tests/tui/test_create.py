@@ -22,6 +22,7 @@ def verdict(screen: CreateScreen) -> str:
     return str(screen.query_one("#verdict", Static).render())
 
 
+@pytest.mark.contract("4.3.4")
 async def test_the_window_is_worded_as_in_the_guides(tmp_path: Path) -> None:
     write_graph(tmp_path)
 
@@ -35,6 +36,7 @@ async def test_the_window_is_worded_as_in_the_guides(tmp_path: Path) -> None:
     assert labels[4:] == ["Add example code", "Use outputs from other experiments"]
 
 
+@pytest.mark.contract("4.3.4")
 async def test_a_new_experiment_is_chosen_and_runs_at_once(tmp_path: Path) -> None:
     async with opened(tmp_path) as pilot:
         await dialog(pilot)

@@ -48,6 +48,7 @@ def test_every_experiment_is_drawn_once_and_below_what_it_is_linked_to(data: st.
         assert len(row.also) == max(0, len(edges[row.name]) - 1)
 
 
+@pytest.mark.contract("4.4.9")
 @pytest.mark.parametrize(
     ("editor", "told"),
     [
@@ -68,6 +69,7 @@ def test_each_editor_is_told_the_line_in_its_own_way(editor: str, told: list[str
     assert told == command(found, "f.py", 7)
 
 
+@pytest.mark.contract("4.4.9")
 def test_the_first_editor_that_is_set_counts() -> None:
     assert editor_of({"CRYSTALLIZE_EDITOR": " ", "EDITOR": "b", "VISUAL": "c"}) == ["b"]
     assert editor_of({}) is None

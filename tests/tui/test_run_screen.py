@@ -7,6 +7,7 @@ import pytest
 from textual.widgets import Log, TabbedContent, TextArea
 
 from crystallize.tui.asking import AskScreen
+from crystallize.tui.create import CreateScreen
 from crystallize.tui.panes import DataPane, ErrorsPane, SummaryPane, WhyPane
 from crystallize.tui.plain import PlainScreen
 from crystallize.tui.run import RunScreen
@@ -59,6 +60,7 @@ async def rerun(pilot, screen: RunScreen) -> None:  # type: ignore[no-untyped-de
     await until(pilot, lambda: screen.performance is not before and screen.is_settled)
 
 
+@pytest.mark.contract("4.3.6", "4.4.6")
 async def test_enter_runs_the_graph_and_the_summary_has_a_section_for_each(tmp_path: Path) -> None:
     write_graph(tmp_path)
 
@@ -82,6 +84,20 @@ async def test_a_second_run_reuses_everything(tmp_path: Path) -> None:
         assert "reused 8" in seen(pilot)
 
 
+@pytest.mark.contract("4.4.1", "4.4.2")
+async def test_every_run_takes_the_files_as_they_are_and_shows_no_version_that_nobody_asked_for(tmp_path: Path) -> None:
+    write_graph(tmp_path)
+
+    async with on_run_screen(tmp_path, "consumer") as (pilot, screen):
+        set_text(tmp_path / "experiments/producer/steps.py", "sum(data)", "10 + sum(data)")
+        await rerun(pilot, screen)
+
+    results = tmp_path / "data/consumer/v0/baseline/results.json"
+    assert json.loads(results.read_text()) == {"metrics": {"total_from_producer": [16, 16]}}
+    assert [path.name for path in (tmp_path / "data/consumer").iterdir()] == ["v0"]
+
+
+@pytest.mark.contract("4.4.3")
 async def test_l_turns_reuse_off_for_one_experiment_and_L_for_all(tmp_path: Path) -> None:
     write_graph(tmp_path)
 
@@ -97,6 +113,7 @@ async def test_l_turns_reuse_off_for_one_experiment_and_L_for_all(tmp_path: Path
         assert reused(screen) == {"producer": 0, "consumer": 0}
 
 
+@pytest.mark.contract("4.4.4")
 async def test_x_switches_a_treatment_off_upstream_and_the_consumer_leaves_it_out(tmp_path: Path) -> None:
     write_graph(tmp_path)
     state = tmp_path / "experiments/producer/config.state.json"
@@ -191,6 +208,7 @@ async def test_the_log_is_narrowed_to_one_experiment_and_to_words(tmp_path: Path
         assert {"producer/high"} == {line.rpartition("/")[0] for line in screen.query_one(Log).lines}
 
 
+@pytest.mark.contract("4.4.8")
 async def test_a_failing_step_is_told_with_its_traceback_and_what_it_blocks(tmp_path: Path) -> None:
     write_graph(tmp_path)
     set_text(
@@ -221,6 +239,7 @@ async def test_a_missing_artifact_is_shown_with_its_path(tmp_path: Path) -> None
     assert "Produce_SummaryStep" in told
 
 
+@pytest.mark.contract("4.4.8")
 async def test_code_that_cannot_be_loaded_is_told_in_errors(tmp_path: Path) -> None:
     write_graph(tmp_path)
     set_text(
@@ -231,6 +250,7 @@ async def test_code_that_cannot_be_loaded_is_told_in_errors(tmp_path: Path) -> N
         assert "nothing_of_this_name" in screen.query_one(ErrorsPane).text
 
 
+@pytest.mark.contract("4.4.7")
 async def test_data_is_json_or_xml(tmp_path: Path) -> None:
     write_graph(tmp_path)
 
@@ -270,6 +290,7 @@ async def test_tabs_have_keys(tmp_path: Path, key: str, tab: str) -> None:
         assert tab == screen.query_one(TabbedContent).active
 
 
+@pytest.mark.contract("4.4.5")
 async def test_a_run_goes_on_behind_other_screens_and_is_stopped_with_R(tmp_path: Path) -> None:
     write_waiting(tmp_path)
 
@@ -291,6 +312,7 @@ async def test_a_run_goes_on_behind_other_screens_and_is_stopped_with_R(tmp_path
         assert "ran 1, cancelled 3" in seen(pilot)
 
 
+@pytest.mark.contract("4.4.5")
 async def test_R_a_second_time_breaks_off_what_runs(tmp_path: Path) -> None:
     write_waiting(tmp_path)
 
@@ -337,3 +359,36 @@ async def test_the_run_screen_fits_a_narrow_terminal(tmp_path: Path) -> None:
     assert "✔ producer" in told
     assert "8/8" in told
     assert "Summary" in told
+
+
+async def test_what_screens_look_at_is_not_taken_for_reads_of_the_trials(tmp_path: Path) -> None:
+    write_waiting(tmp_path)
+    set_text(tmp_path / "experiments/waiting/steps.py", 'Path("go").exists()', "go()")
+    set_text(tmp_path / "experiments/waiting/steps.py", "from time", "import os\nfrom time")
+    with (tmp_path / "experiments/waiting/steps.py").open("a") as steps:
+        steps.write("\ndef go():\n    return os.access('go', os.F_OK)\n")
+
+    async with opened(tmp_path) as pilot:
+        await choose(pilot, "waiting")
+        await pilot.press("enter")
+        screen = await screen_of(pilot, RunScreen)
+        await until(pilot, lambda: "began" in "\n".join(screen.query_one(Log).lines))
+        await pilot.press("escape")
+        select = await screen_of(pilot, SelectScreen)
+        (tmp_path / "data/new_folder").mkdir()
+        await select.scan().wait()  # type: ignore[func-returns-value]
+        await pilot.press("n")
+        await screen_of(pilot, CreateScreen)
+        await pilot.press("escape")
+        await pilot.press("h")
+        await pilot.pause(0.1)
+        await pilot.press("escape")
+        (tmp_path / "go").touch()
+        await pilot.press("enter")
+        screen = await screen_of(pilot, RunScreen)
+        await until(pilot, lambda: screen.is_settled)
+        (tmp_path / "data/another_folder").mkdir()
+
+        await rerun(pilot, screen)
+
+        assert reused(screen) == {"waiting": 4}

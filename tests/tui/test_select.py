@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from textual.widgets import Static
 
 from crystallize.tui.asking import AskScreen
@@ -36,6 +37,7 @@ async def test_an_empty_folder_says_what_to_press(tmp_path: Path) -> None:
         await screen_of(pilot, CreateScreen)
 
 
+@pytest.mark.contract("4.3.2")
 async def test_experiments_stand_in_groups_by_priority_and_a_graph_bears_its_sign(tmp_path: Path) -> None:
     write_graph(tmp_path)
     write_experiment(
@@ -44,7 +46,7 @@ async def test_experiments_stand_in_groups_by_priority_and_a_graph_bears_its_sig
     write_experiment(tmp_path, "gone", PRODUCER | {"config.yaml": "name: gone\nsteps: [s]\ncli: {hidden: true}\n"})
 
     async with opened(tmp_path) as pilot:
-        lines = [line.partition("│")[0].strip() for line in seen(pilot).splitlines()[2:8]]
+        lines = [line.partition("│")[0].partition("  ✘")[0].strip() for line in seen(pilot).splitlines()[2:8]]
 
     assert lines[:5] == ["▾ Experiments", "├ * zeta", "└ 🧪 producer", "▾ Graphs", "└ 📈 consumer"]
 
@@ -63,6 +65,7 @@ async def test_the_details_say_what_resume_would_run_and_why(tmp_path: Path) -> 
     assert "last run    never" in told
 
 
+@pytest.mark.contract("4.3.2")
 async def test_searching_leaves_only_what_fits(tmp_path: Path) -> None:
     write_graph(tmp_path)
 
@@ -87,6 +90,7 @@ async def test_a_new_experiment_appears_by_itself(tmp_path: Path) -> None:
         await until(pilot, lambda: "🧪 later" in seen(pilot))
 
 
+@pytest.mark.contract("4.2.3", "4.3.3")
 async def test_a_broken_configuration_is_marked_and_e_tells_file_line_and_remedy(tmp_path: Path) -> None:
     write_graph(tmp_path)
     config = write_experiment(tmp_path, "broken", {"config.yaml": "name: broken\nsteps: [s]\ncolour: red\n"})
@@ -105,6 +109,7 @@ async def test_a_broken_configuration_is_marked_and_e_tells_file_line_and_remedy
     assert str(config.parent) in told or "experiments/broken" in told
 
 
+@pytest.mark.contract("4.3.3")
 async def test_an_error_in_the_users_code_is_marked_and_told_with_its_traceback(tmp_path: Path) -> None:
     write_graph(tmp_path)
     set_text(tmp_path / "experiments/producer/steps.py", "from crystallize", "nonsense(\nfrom crystallize")
@@ -146,6 +151,7 @@ async def test_question_mark_shows_the_keys_and_escape_goes_back(tmp_path: Path)
         await screen_of(pilot, SelectScreen)
 
 
+@pytest.mark.contract("4.3.1")
 async def test_q_leaves_at_once_when_nothing_runs(tmp_path: Path) -> None:
     async with opened(tmp_path) as pilot:
         await pilot.press("q")

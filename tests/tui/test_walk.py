@@ -25,7 +25,8 @@ class Terminal:
 
     def __init__(self, folder: Path) -> None:
         self._socket = f"crystallize-{os.getpid()}"
-        command = f"env -u COLUMNS -u LINES TERM=screen-256color EDITOR=true {sys.executable} -m crystallize; echo left with $?; cat"
+        environ = "env -u COLUMNS -u LINES TERM=screen-256color EDITOR=true"
+        command = f"{environ} {sys.executable} -m crystallize; echo left with $?; cat"
         self._tmux("new-session", "-d", "-x", "120", "-y", "40", "-c", str(folder), command)
 
     def press(self, *keys: str) -> None:

@@ -3,13 +3,14 @@
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from crystallize.valohai import process
-from crystallize.valohai.process import Ended, Limits, kill_marked, run_process
+from crystallize.valohai.process import Ended, Limits, kill_marked, marked, run_process
 
 NO_LIMITS = Limits()
 
@@ -43,7 +44,13 @@ def run(
 
 
 def is_running(folder: Path) -> bool:
-    return kill_marked(f"MARK={folder}") > 0
+    """Whether anything of a command is there still, a moment after its end."""
+    deadline = time.monotonic() + 2
+    while marked(f"MARK={folder}"):
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def test_lines_of_both_streams_come_as_they_are_written(tmp_path: Path) -> None:

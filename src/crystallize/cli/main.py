@@ -17,10 +17,12 @@ from typer.core import TyperGroup
 from crystallize.cli import (
     audit,
     cancel,
+    diff,
     execution,
     explain,
     graph,
     history,
+    import_,
     lint,
     new,
     pipeline,
@@ -58,6 +60,8 @@ app.command("explain")(explain.explain)
 app.command("graph")(graph.graph)
 app.command("show")(show.show)
 app.command("history")(history.history)
+app.command("diff")(diff.diff)
+app.command("import")(import_.import_)
 app.command("watch")(watch.watch)
 app.command("cancel")(cancel.cancel)
 app.command("audit")(audit.audit)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from crystallize.errors import CrystallizeError
     from crystallize.experiment.reports.candidates import Candidate
+    from crystallize.experiment.reports.difference import Difference
     from crystallize.experiment.reports.explanation import Explanation
     from crystallize.experiment.reports.foresight import Foresight
     from crystallize.experiment.reports.status import ExperimentStatus, Status
@@ -180,13 +181,15 @@ def explanation_entry(explanation: Explanation) -> Json:
         "trials": explanation.trials,
         "state": explanation.state,
         "reason": explanation.reason,
-        "changes": [
-            {"name": change.name, "old": change.old, "new": change.new, "diff": change.diff}
-            for change in explanation.changes
-        ],
+        "changes": [difference_entry(change) for change in explanation.changes],
         "notes": list(explanation.notes),
         "read": list(explanation.read),
     }
+
+
+def difference_entry(change: Difference) -> Json:
+    """One thing that changed."""
+    return {"name": change.name, "old": change.old, "new": change.new, "diff": change.diff}
 
 
 def detached_document(run: int, process: int, log: Path) -> Json:

@@ -14,11 +14,12 @@ _OURS = f"{OWN_FOLDER}{os.sep}"
 
 
 class _Handler(logging.Handler):
-    """Writes what the user's code logs, and our warnings; what failed is told by the summary instead."""
+    """Writes what the user's code logs, and our warnings of what is not usual; the summary tells what failed."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one message to stderr, as it is at that moment: a progress bar may stand in for it."""
-        if record.levelno == logging.WARNING or not record.pathname.startswith(_OURS):
+        is_ours = record.pathname.startswith(_OURS)
+        if not is_ours or (record.levelno == logging.WARNING and not getattr(record, "is_usual", False)):
             sys.stderr.write(self.format(record) + "\n")
 
 

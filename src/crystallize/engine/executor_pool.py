@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from itertools import count
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from crystallize.engine import worker
+from crystallize.engine.forking import wait_before_forks
 from crystallize.engine.parcel import packed_job, unpacked
 from crystallize.engine.watchdog import word_of
 from crystallize.engine.worker_output import Tell, WorkerOutput
@@ -26,6 +28,8 @@ from crystallize.plan.workspace import Workspace
 
 ATTEMPTS = 2
 """How often a job is begun whose worker dies: the system may have ended it for another's hunger."""
+LOOK_SECONDS = 1.0
+"""Between two looks at whether the pool can still answer."""
 
 
 class ProcessExecutor:
@@ -71,7 +75,7 @@ class ProcessExecutor:
         assert output is not None, "it comes with the pool"
         output.listen(number, tell)
         try:
-            delivered, emitted = await asyncio.wrap_future(pool.schedule(worker.do, (number, job)))
+            delivered, emitted = await _answer(pool, pool.schedule(worker.do, (number, job)))
             if emitted:
                 await asyncio.to_thread(output.wait, number, emitted)
         finally:
@@ -90,6 +94,7 @@ class ProcessExecutor:
 
     def _started(self, work: Work) -> ProcessPool:
         if self._pool is None:
+            wait_before_forks()
             for stream in (sys.stdout, sys.stderr):
                 if stream is not None:
                     stream.flush()
@@ -108,6 +113,18 @@ class ProcessExecutor:
         """A pool whose workers cannot even start refuses all that comes."""
         if self._pool is not None and not self._pool.active:
             self.close()
+
+
+async def _answer(pool: ProcessPool, scheduled: Future[Any]) -> Any:
+    """What a worker answers. Raises BrokenProcessPool when the pool broke before it could pass the job on."""
+    answer = asyncio.wrap_future(scheduled)
+    try:
+        while not (await asyncio.wait([answer], timeout=LOOK_SECONDS))[0]:
+            if not pool.active:
+                raise BrokenProcessPool
+        return answer.result()
+    finally:
+        answer.cancel()
 
 
 def _by_signal(code: int | None) -> bool:

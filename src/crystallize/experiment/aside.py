@@ -90,12 +90,12 @@ class Aside:
         ----------
         plugins : called after its own.
         verbose : of its logging; None: as it is.
-        source : in place of its datasource.
+        source : in place of its datasource, and of those of its treatments.
         """
         other = copy.copy(experiment)
         other.plugins = [*map(self._moved(verbose), filter(_stays, experiment.plugins)), *plugins]
         if source is not None:
-            other.datasource = source
+            other.datasource, other.treatments = source, [each.without_source() for each in experiment.treatments]
         return other
 
     def _moved(self, verbose: bool | None) -> Callable[[BasePlugin], BasePlugin]:

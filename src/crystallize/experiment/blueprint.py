@@ -16,7 +16,7 @@ from crystallize.experiment.objects.execution import Execution
 from crystallize.experiment.objects.hypothesis import Hypothesis
 from crystallize.experiment.objects.legacy_cache import compute_hash
 from crystallize.experiment.objects.limits import Limits
-from crystallize.experiment.objects.links import READERS
+from crystallize.experiment.objects.links import READERS, Link, links_of_all
 from crystallize.experiment.objects.names import check_distinct, check_name
 from crystallize.experiment.objects.pipeline import Pipeline
 from crystallize.experiment.objects.plugins import ArtifactPlugin, BasePlugin, LoggingPlugin, SeedPlugin, overrides
@@ -31,6 +31,9 @@ STRATEGIES = ("resume", "rerun")
 class Blueprint:
     """A datasource, a pipeline of steps, and the treatments, replicates and hypotheses to put them to.
 
+    Raises DefinitionTypeError (a TypeError) when `replicates` is no whole number, DefinitionError (a ValueError) for a
+    bad name.
+
     Parameters
     ----------
     datasource, pipeline : what gives a trial its data, and the steps it goes through.
@@ -44,7 +47,21 @@ class Blueprint:
     ignore : globs left out of the folders in `reads`.
     timeout, retries, resources : of each trial as a whole, see `Limits.of`; steps may have some of their own.
 
-    Raises DefinitionTypeError (a TypeError) when `replicates` is no whole number, DefinitionError for a bad name.
+    Examples
+    --------
+    >>> @data_source
+    ... def numbers():
+    ...     return [1, 2, 3]
+    >>> @pipeline_step
+    ... def scale(data, ctx, *, factor=1):
+    ...     ctx.record("total", factor * sum(data))
+    ...     return data
+    >>> doubled = Treatment("doubled", {"factor": 2})
+    >>> experiment = Experiment(numbers(), Pipeline([scale()]), name="sums", treatments=[doubled], replicates=2)
+    >>> experiment.run(strategy="resume").metrics.treatments["doubled"].metrics
+    {'total': [12, 12]}
+    >>> experiment.run(strategy="resume").reused
+    {'baseline': 2, 'doubled': 2}
     """
 
     def __init__(
@@ -132,11 +149,18 @@ class Blueprint:
     @property
     def label(self) -> str:
         """The name, or the identity that stands in for it."""
-        if self.name is not None:
-            return self.name
+        return self.identity() if self.name is None else self.name
+
+    def identity(self) -> str:
+        """The hash of the pipeline's signature, as it is when this is first asked for; from then on it is `id`."""
         if self.id is None:
             self.id = compute_hash(self.pipeline.signature())
         return self.id
+
+    @property
+    def links(self) -> list[Link]:
+        """What it reads of other experiments, in whatever condition."""
+        return links_of_all(self.datasource, self.treatments)
 
     @property
     def artifacts(self) -> ArtifactPlugin:
@@ -182,8 +206,9 @@ class Blueprint:
         for part, kind in (("datasource", DataSource), ("pipeline", Pipeline)):
             value = getattr(self, part)
             if value is None:
+                who = "an experiment without a name" if self.name is None else f"experiment '{self.name}'"
                 raise DefinitionError(
-                    f"experiment '{self.name}' has no {part}",
+                    f"{who} has no {part}",
                     key=part,
                     remedy=f"give it one: Experiment({part}=…)",
                 )

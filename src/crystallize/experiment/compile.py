@@ -117,6 +117,8 @@ def _add_jobs(
     node.first = len(plan.jobs)
     policies = {condition: _policy(node, condition, asked) for condition in node.conditions}
     ports = PortMaker(node, node.trial_links, nodes) if _decides(node) else None
+    if ports is not None and node.work is not None:
+        node.work.fallbacks = ports.fallbacks()
     label = node.experiment.label
     for trial, own in trials:
         condition, replicate = trial.condition, trial.replicate

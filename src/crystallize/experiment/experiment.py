@@ -16,13 +16,13 @@ from crystallize.experiment.objects.constants import BASELINE_CONDITION
 from crystallize.experiment.objects.datasource import DataSource
 from crystallize.experiment.objects.hypothesis import Hypothesis
 from crystallize.experiment.objects.inputs import ArtifactPath
-from crystallize.experiment.objects.links import links_of
 from crystallize.experiment.objects.optimize import BaseOptimizer
 from crystallize.experiment.objects.pipeline import Pipeline
 from crystallize.experiment.objects.plugins import BasePlugin
 from crystallize.experiment.objects.step import PipelineStep
 from crystallize.experiment.objects.treatment import Treatment
 from crystallize.experiment.results.result import Result
+from crystallize.experiment.results.view_files import check_shown
 from crystallize.experiment.running import Running
 from crystallize.experiment.searching import Search
 from crystallize.plan import events
@@ -68,6 +68,9 @@ class Experiment(Blueprint):
     ) -> Result:
         """Run every trial that ``strategy`` does not let reuse, save the results, verify the hypotheses.
 
+        What a trial raises is in `Result.errors`. Raises ValueError for a wrong definition, strategy or name, what
+        `before_run` or a step's `setup` raised, and RuntimeError inside a running event loop (then use `arun`).
+
         Parameters
         ----------
         treatments : run baseline and these only, given as objects or names.
@@ -76,9 +79,6 @@ class Experiment(Blueprint):
         strategy : ``resume`` reuses every trial that nothing has changed; ``rerun`` (the default) runs all.
         seed : base seed in place of the defined one.
         jobs, executor, address : how many trials at a time, and where; see `ExperimentGraph.run`.
-
-        What a trial raises is in `Result.errors`. Raises ValueError for a wrong definition, strategy or name, what
-        `before_run` or a step's `setup` raised, and RuntimeError inside a running event loop (then use `arun`).
         """
         running = self._running(treatments, hypotheses, replicates, strategy, seed, jobs, executor, address)
         return running.only(running.run())
@@ -145,13 +145,13 @@ class Experiment(Blueprint):
     def apply(self, treatment: Treatment | str | None = None, *, data: Any = NOTHING, seed: int | None = None) -> Any:
         """What the last step gives in one pass under a treatment, or the baseline. Nothing is saved.
 
+        Raises what the pass raised, as in `Result.errors`, and RuntimeError inside a running event loop (then use
+        `aapply`).
+
         Parameters
         ----------
         data : in place of what the datasource gives.
         seed : in place of the one of replicate 0.
-
-        Raises what the pass raised, as in `Result.errors`, and RuntimeError inside a running event loop (then use
-        `aapply`).
         """
         with Aside.made() as aside:
             running, last = self._passing(aside, treatment, data, seed)
@@ -218,9 +218,11 @@ class Experiment(Blueprint):
         ----------
         step : class name of the step that writes it.
         condition : always this condition; None: the reader's own, as a reference in a configuration does.
-        require_metadata : the experiment must have been run before.
+        require_metadata : raise MissingFileError (a FileNotFoundError) unless the experiment has results to show.
         """
-        return ArtifactPath(self, step, name, condition, require_metadata=require_metadata)
+        if require_metadata:
+            check_shown(self.artifact_root / self.label)
+        return ArtifactPath(self, step, name, condition)
 
     def _running(
         self,
@@ -261,6 +263,8 @@ class Experiment(Blueprint):
         """A run aside of one condition alone, and who holds what its last step gives."""
         last = LastData()
         other = aside.copied(self, last, source=None if data is NOTHING else Given(data))
+        if isinstance(treatment, Treatment) and data is not NOTHING:
+            treatment = treatment.without_source()
         chosen = [] if treatment is None else [treatment]
         name = next((each.name if isinstance(each, Treatment) else each for each in chosen), BASELINE_CONDITION)
         return self._running_aside(other, aside, chosen, only=name, seed=seed), last
@@ -296,7 +300,19 @@ class Experiment(Blueprint):
 
 
 class ExperimentBuilder:
-    """Collects the parts of an experiment; every method but `build` returns the builder. Lists replace earlier ones."""
+    """Collects the parts of an experiment; every method but `build` returns the builder. Lists replace earlier ones.
+
+    Examples
+    --------
+    >>> @pipeline_step
+    ... def double(data):
+    ...     return data, {"doubled": 2 * data}
+    >>> @data_source
+    ... def seven():
+    ...     return 7
+    >>> Experiment.builder("doubles").datasource(seven()).add_step(double()).build().run().metrics.baseline.metrics
+    {'doubled': [14]}
+    """
 
     def __init__(self, name: str | None = None) -> None:
         self._parts: dict[str, Any] = {"name": name}
@@ -364,7 +380,7 @@ def nodes_for(experiments: Sequence[Blueprint]) -> list[Node]:
         if id(experiment) in nodes:
             return
         runs = id(experiment) in running
-        links = [link for link in links_of(experiment.datasource) if runs and link.producer is not None]
+        links = [link for link in experiment.links if runs and link.producer is not None]
         for link in links:
             visit(link.producer)
         nodes[id(experiment)] = Node(experiment, links, [], runs=runs)

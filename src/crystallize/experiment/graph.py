@@ -15,7 +15,7 @@ from crystallize.experiment.compiling.node import Asked, Node
 from crystallize.experiment.compiling.placing import checked_executor, checked_jobs
 from crystallize.experiment.experiment import Experiment
 from crystallize.experiment.folders.entries import Overrides
-from crystallize.experiment.objects.links import Link, links_of
+from crystallize.experiment.objects.links import Link
 from crystallize.experiment.objects.names import folded
 from crystallize.experiment.objects.treatment import Treatment
 from crystallize.experiment.results.result import Result
@@ -53,6 +53,23 @@ class ExperimentGraph:
     ----------
     experiments : as for `from_experiments`, when any are given.
     name : else that of the single experiment nothing reads, else ``ExperimentGraph``.
+
+    Examples
+    --------
+    >>> @data_source
+    ... def text():
+    ...     return "so much depends upon"
+    >>> @pipeline_step
+    ... def write(data, *, words: Artifact):
+    ...     words.write(data.upper())
+    >>> @pipeline_step
+    ... def count(data):
+    ...     return data, {"bytes": len(data)}
+    >>> words = Artifact("words.txt")
+    >>> writer = Experiment(text(), Pipeline([write(words=words)]), name="writer", outputs=[words])
+    >>> graph = ExperimentGraph(writer, Experiment(words, Pipeline([count()]), name="reader"))
+    >>> graph.order(), graph.run()["reader"].metrics.baseline.metrics
+    (['writer', 'reader'], {'bytes': [20]})
     """
 
     visualize_from_yaml = _DrawingMethod()
@@ -155,7 +172,7 @@ class ExperimentGraph:
 
         Raises GraphError when an artifact is read that no experiment of the graph writes.
         """
-        return self._edges({name: links_of(experiment.datasource) for name, experiment in self.experiments.items()})
+        return self._edges({name: experiment.links for name, experiment in self.experiments.items()})
 
     def order(self) -> list[str]:
         """Names in an order in which each comes after what it reads. Raises GraphError for a cycle."""
@@ -175,6 +192,10 @@ class ExperimentGraph:
     ) -> dict[str, Result]:
         """Runs every experiment after those it reads; name → result.
 
+        Failures are in the results; experiments that read what failed are blocked. Raises ValueError for what cannot
+        be run and PinnedRecordGone for a pin that lacks what is needed, before anything runs; RuntimeError inside a
+        running event loop (then use `arun`).
+
         Parameters
         ----------
         treatments : names: baseline and these conditions, wherever they are defined. Objects: given to every
@@ -185,10 +206,6 @@ class ExperimentGraph:
         jobs : how many trials may run at a time; where experiments say nothing else, in so many worker processes.
         executor : where all trials run, in place of what experiments say: see `checked_executor`.
         address : of the Ray cluster where all trials run: ``auto``, ``local`` or ``host:port``.
-
-        Failures are in the results; experiments that read what failed are blocked. Raises ValueError for what cannot
-        be run and PinnedRecordGone for a pin that lacks what is needed, before anything runs; RuntimeError inside a
-        running event loop (then use `arun`).
         """
         running = self.running(
             treatments, replicates, strategy, seed=seed, pin=pin, jobs=jobs, executor=executor, address=address
@@ -275,7 +292,7 @@ class ExperimentGraph:
         return dict(results)
 
     def _nodes(self) -> list[Node]:
-        links = {name: links_of(experiment.datasource) for name, experiment in self.experiments.items()}
+        links = {name: experiment.links for name, experiment in self.experiments.items()}
         edges = self._edges(links)
         nodes = []
         for name in sorted_names(edges):
@@ -305,8 +322,8 @@ class ExperimentGraph:
 
     def _check_connected(self) -> None:
         parts = components(self.edges())
-        if len(components) > 1:
-            largest = max(components, key=len)
+        if len(parts) > 1:
+            largest = max(parts, key=len)
             unused = [name for name in self.experiments if name not in largest]
             raise GraphError(
                 f"Unused experiments detected: {', '.join(unused)}: nothing connects them to the others",

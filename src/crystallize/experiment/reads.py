@@ -55,12 +55,15 @@ class Reads:
         self._surveyor = surveyor
         self._keeping = keeping
         self._homes = tuple(homes)
+        self._late = [module for module, _ in self._homes if not module.live]
+        """Those that only running code imports."""
         self._holders = tuple(holders)
         self._texts = texts
         self._ignore = ignore
         self._named: dict[str, tuple[str, ...]] = {}
         """Condition → names of files that its texts name."""
-        self._setting_up = Observer()
+        self._setting_up: Observer | None = None
+        """What set-up reads; None: it has not begun, and in most experiments of a run that reuses all it never does."""
         self._unloaded: dict[Module, Seen] = {}
         """What was read for modules that keep state and that only running code imports."""
         self._elsewhere = Concluded((), None)
@@ -71,6 +74,7 @@ class Reads:
         return {
             **vars(self),
             "_keeping": None,
+            "_late": [],
             "_homes": [(module.name, module.path, source.text) for module, source in self._homes],
             "_setting_up": None,
             "_unloaded": {},
@@ -79,10 +83,11 @@ class Reads:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         homes = tuple((Module(name, path=path), Source(text)) for name, path, text in state["_homes"])
-        vars(self).update(state, _keeping=Keeping(), _setting_up=Observer(), _homes=homes)
+        vars(self).update(state, _keeping=Keeping(), _homes=homes)
 
     def setting_up(self) -> AbstractContextManager[None]:
         """What is read inside counts for every trial."""
+        self._setting_up = Observer()
         return observing(self._setting_up)
 
     def trial(self, condition: str) -> TrialReads:
@@ -101,6 +106,9 @@ class Reads:
             inputs=[str(path) for path in inputs],
             ignore=self._ignore,
         )
+        edited = [module.display for module in self._late if module.was_loaded_otherwise()]
+        if edited and concluded.doubt is None:
+            concluded = concluded._replace(doubt=f"{', '.join(edited)}: edited during the run, before it was imported")
         return self._joined(concluded)
 
     def changes(self, observations: Iterable[Observation]) -> list[str]:
@@ -118,7 +126,8 @@ class Reads:
 
     def _before(self) -> list[Seen]:
         """What was read earlier, and counts for every trial."""
-        return [self._setting_up.seen, *map(kept_by, self._holders), *self._in_modules(), *self._unloaded.values()]
+        setting_up = {} if self._setting_up is None else self._setting_up.seen
+        return [setting_up, *map(kept_by, self._holders), *self._in_modules(), *self._unloaded.values()]
 
     def _joined(self, concluded: Concluded) -> Concluded:
         """With what was read elsewhere; doubt where that was not the same."""

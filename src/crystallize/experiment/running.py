@@ -15,6 +15,7 @@ from crystallize.engine.uncollected import uncollected
 from crystallize.experiment.compile import compile_graph
 from crystallize.experiment.compiling.node import Asked, Node
 from crystallize.experiment.parts import Surroundings
+from crystallize.experiment.reports.bar import ReplicateBars
 from crystallize.experiment.results.conclude import Conclusion
 from crystallize.experiment.results.result import Result
 from crystallize.fingerprint.left import LEFT
@@ -56,7 +57,7 @@ class Running:
         self.report: Report | None = None
         self._settings = settings or Settings.load()
         self._raise_setup_errors = raise_setup_errors
-        self._watchers = watchers
+        self._watchers = [*watchers, ReplicateBars(self.nodes).watch]
         self._what = what
         self._incomplete = incomplete
         self._plan = Plan()
@@ -189,6 +190,8 @@ class Running:
         results = {node.experiment.label: self._conclusions[node.group].result for node in self._shown}
         for node in self._shown:
             results[node.experiment.label].run = report.runs[node.root]
+            for artifact in node.experiment.outputs.values() if self.asked.aside is None else ():
+                artifact.replicates = node.replicates
         if report.would_reuse:
             self._tell_would_reuse(report, results)
         if self._raise_setup_errors and self._errors:

@@ -6,15 +6,12 @@ What had ended by then is kept, so that the next run goes on from there.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from crystallize.engine.loops import Unawaited
 from crystallize.experiment.results.result import Result
 from crystallize.experiment.results.structs import Samples
 from crystallize.experiment.running import Running
@@ -26,7 +23,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialResult:
-    """How one trial ended: one replicate of one condition."""
+    """How one trial ended: one replicate of one condition.
+
+    Examples
+    --------
+    >>> TrialResult(condition="baseline", replicate=0, metrics={"loss": [0.5]}, seconds=0.1).metrics["loss"]
+    [0.5]
+    """
 
     condition: str
     replicate: int
@@ -51,9 +54,27 @@ class Stream:
     Parameters
     ----------
     make : the run, given who watches it.
+
+    Examples
+    --------
+    >>> from crystallize import Experiment, Pipeline, data_source, pipeline_step
+    >>> @data_source
+    ... def numbers():
+    ...     return [1, 2, 3]
+    >>> @pipeline_step()
+    ... def total(data):
+    ...     return data, {"total": sum(data)}
+    >>> stream = Experiment(numbers(), Pipeline([total()]), name="sums", replicates=9).stream()
+    >>> for trial in stream:
+    ...     if trial.replicate == 2:
+    ...         break
+    >>> stream.result.metrics.baseline.metrics
+    {'total': [6, 6, 6]}
     """
 
     def __init__(self, make: Callable[[events.Watcher], Running]) -> None:
+        import asyncio
+
         self._ended: deque[TrialResult] = deque()
         self._running = make(self._watch)
         self._news = asyncio.Event()
@@ -71,6 +92,11 @@ class Stream:
         return self._result
 
     def __iter__(self) -> Iterator[TrialResult]:
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+
+        from crystallize.engine.loops import Unawaited
+
         pool = ThreadPoolExecutor(1, "crystallize-driver") if refuse_running_loop() else None
         loop = asyncio.new_event_loop()
         loop.set_default_executor(Unawaited())
@@ -114,6 +140,8 @@ class Stream:
         await self.aclose()
 
     async def _follow(self) -> AsyncGenerator[TrialResult, None]:
+        import asyncio
+
         if self._begun:
             raise RuntimeError("a stream is read once; ask the experiment for another one")
         self._begun = True

@@ -38,6 +38,9 @@ from crystallize.store.record import Output
 
 logger = logging.getLogger("crystallize")
 
+_EMPTY = FrozenContext({})
+"""What the trials of an experiment start from before it has begun; many never do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -73,13 +76,15 @@ class TrialWork:
         self._treatments = treatments
         self._folder = folder
         self._volatile = volatile
-        self._shared = FrozenContext({})
+        self._shared = _EMPTY
         self.concurrent = False
         """Whether trials run side by side in this process, so that global generators belong to none of them."""
         self.threads = False
         """Whether they run in threads."""
         self.replicates: int | None = None
         """How many of each condition this run has."""
+        self.fallbacks: tuple[str, ...] = ()
+        """What to warn of before the first trial: conditions in which another experiment's baseline is read."""
         self.elsewhere = False
         """Whether trials run in other processes than this one."""
         self.uses_numpy = False
@@ -113,6 +118,9 @@ class TrialWork:
                 "reproducible; draw from ctx.rng, or use executor_type='process'",
                 experiment.label,
             )
+        for fallback in self.fallbacks:
+            # As in 0.27, for those who listen; on the command line it is how graphs are, and no news in every run.
+            logger.warning("%s", fallback, extra={"is_usual": True})
         for plugin in experiment.plugins:
             plugin.before_run(experiment)
         self._shared = shared_context(experiment)
@@ -184,7 +192,7 @@ class TrialWork:
                 treatment.apply(ctx)
             for plugin in experiment.plugins:
                 plugin.before_replicate(experiment, ctx)
-            data = data_of(experiment.datasource, ctx)
+            data = data_of(self._source(task), ctx)
             if hasattr(data, "__await__"):
                 data = await data
             _, provenance = await experiment.pipeline.arun(
@@ -205,6 +213,12 @@ class TrialWork:
             current_context.reset(token)
         return ctx, provenance
 
+    def _source(self, task: Trial) -> DataSource:
+        """What gives a trial its data."""
+        treatment = self._treatments.get(task.condition)
+        source = None if treatment is None else treatment.datasource
+        return self._experiment.datasource if source is None else source
+
     def _hint_at_bytes(self, error: Exception) -> None:
         """A step that fails on bytes it did not expect most often lacks a loader upstream."""
         raw = [link for link in self._links if link.loader is default_loader]
@@ -217,8 +231,12 @@ class TrialWork:
             self._shared, self._experiment, task, concurrent=self.concurrent, uses_numpy=self.uses_numpy
         )
         with unobserved():
-            ctx._inputs = {id(link.source): workspace.input(link.port) for link in self._links}
-            if self._volatile:
+            treatment = self._treatments.get(task.condition)
+            swapped = None if treatment is None or treatment.datasource is None else treatment.name
+            ctx._inputs = {
+                id(link.source): workspace.input(link.port) for link in self._links if link.treatment == swapped
+            }
+            if self._volatile and swapped is None:
                 fetched = {id(source): workspace.read(port) for port, source in self._volatile.items()}
                 ctx._fetched = {source: partial(unwrap, contents, ctx) for source, contents in fetched.items()}
         ctx._tell = workspace.emit

@@ -40,6 +40,6 @@ class UpstreamWork:
 def never_recorded(experiment: Blueprint) -> MissingArtifactError:
     """What to raise for a trial that is read and was never recorded."""
     return MissingArtifactError(
-        f"experiment '{experiment.label}' has no recorded trial to read; run it first, "
+        f"experiment '{experiment.label}' has no recorded trial to read in {experiment.artifact_root}; run it first, "
         f"or run both in an ExperimentGraph"
     )

@@ -125,7 +125,7 @@ class Workspace:
         One that another run put there anew, with the same contents, was not.
         """
         for store, output, path in self._placed:
-            if store.placed(output) is None and not has_contents(path, output.digest):
+            if store.placed(output) != path and not has_contents(path, output.digest):
                 return f"{path} was changed while it was read"
         return None
 

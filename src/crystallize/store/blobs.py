@@ -241,7 +241,7 @@ class Blobs:
         return sizes.keys() - {row[0] for row in rows} - self._large.sound(large).keys()
 
     def _shown(self, digest: Digest) -> list[Path]:
-        return [path for path, _ in self._views.showing(digest)]
+        return [self._views.path_of(file) for file in self._views.showing(digest)]
 
     def _mend(self, digest: Digest, places: Iterable[Path]) -> bool:
         """Puts a lost blob back from one of `places` that still has it; False when none has.

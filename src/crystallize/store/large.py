@@ -59,6 +59,8 @@ class LargeBlobs:
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Writes what is newly known, within the caller's transaction."""
+        if not self._fresh:
+            return
         fresh, self._fresh = self._fresh, {}
         rows = [(digest, *looks) for digest, looks in list(fresh.items())]
         connection.executemany("INSERT OR REPLACE INTO blob_files VALUES (?, ?, ?)", rows)

@@ -42,6 +42,8 @@ class Observed:
     def insert(self, connection: sqlite3.Connection, numbered: Iterable[tuple[int, NewRecord]]) -> None:
         """Adds the observations of records within the caller's transaction."""
         rows = [(number, record.observations) for number, record in numbered if record.observations]
+        if not rows:
+            return
         packed = {observations: _packed(observations) for _, observations in rows}
         connection.executemany(
             "INSERT OR IGNORE INTO observations VALUES (?, ?)",

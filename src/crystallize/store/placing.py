@@ -4,7 +4,7 @@ Knows no store. Copies share their blocks where the file system can (reflinks).
 """
 
 # Several small files are written for every trial, and a Path costs more than the rest of a write.
-# ruff: noqa: PTH105, PTH108, PTH110, PTH116, PTH120
+# ruff: noqa: PTH102, PTH104, PTH105, PTH108, PTH110, PTH112, PTH116, PTH120
 
 from __future__ import annotations
 

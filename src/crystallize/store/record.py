@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from crystallize.fingerprint.digest import Digest
 from crystallize.fingerprint.manifest import Manifest
 from crystallize.fingerprint.reads.observations import Observation
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """One file or folder that a job wrote, by its contents."""
 
     name: str
@@ -50,9 +49,8 @@ class NewRecord:
     """True: kept for its artifacts and its history under a fingerprint nobody asks for, so never reused."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """A finished job as the store holds it."""
+class Record(NamedTuple):
+    """A finished job as the store holds it. A tuple, because a run that reuses all reads one for every job."""
 
     number: int
     """Rises by recording order; the newest record is the one with the highest number. 0: ran but was not recorded."""

@@ -68,18 +68,7 @@ def record_of(row: tuple[Any, ...]) -> Record | None:
     except StoreError as error:
         logger.warning("record %d (%s): %s", number, label, error)
         return None
-    return Record(
-        number=number,
-        fingerprint=fingerprint,
-        label=label,
-        kind=kind,
-        metrics=metrics,
-        facts=facts,
-        outputs=outputs_of(outputs),
-        seconds=seconds,
-        run=run,
-        created=created,
-    )
+    return Record(number, fingerprint, label, kind, metrics, facts, outputs_of(outputs), seconds, run, created)
 
 
 def seal(fingerprint: bytes, payload: bytes, outputs: bytes) -> bytes:
@@ -105,8 +94,10 @@ def outputs_of(packed: bytes) -> tuple[Output, ...]:
     """The outputs of a row."""
     digests, rest = unpack(packed)
     return tuple(
-        Output(name, step, Digest(digest), size, tree)
-        for digest, (name, step, size, tree) in zip(digests, rest, strict=True)
+        [
+            Output(name, step, Digest(digest), size, tree)
+            for digest, (name, step, size, tree) in zip(digests, rest, strict=True)
+        ]
     )
 
 

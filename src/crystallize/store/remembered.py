@@ -33,6 +33,8 @@ class Remembered:
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Writes what is new, within the caller's transaction."""
+        if not self._fresh:
+            return
         fresh, self._fresh = self._fresh, {}
         rows = [(key[0], _looks(key), digest) for key, digest in list(fresh.values())]
         connection.executemany("INSERT OR REPLACE INTO remembered_digests VALUES (?, ?, ?)", rows)

@@ -317,9 +317,9 @@ class Store:
 
         It is only to be read, and whoever reads it asks again afterwards.
         """
-        for path, file in self.views.showing(output.digest):
-            if path.name == output.name and file.is_tree == output.is_tree:
-                return path
+        for file in self.views.showing(output.digest):
+            if file.path.endswith(f"/{output.name}") and file.is_tree == output.is_tree:
+                return self.views.path_of(file)
         return None
 
     # floors

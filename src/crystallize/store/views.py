@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from crystallize.fingerprint.digest import Digest
 from crystallize.store.database import Database
@@ -21,8 +21,7 @@ NOTED_FILES = 4096
 """How many of the files written last are known without their rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class ViewFile:
+class ViewFile(NamedTuple):
     """One file or folder that we wrote."""
 
     path: str
@@ -115,23 +114,27 @@ class Views:
         except OSError:
             return False
 
+    def path_of(self, file: ViewFile) -> Path:
+        """Where the file lies."""
+        return Path(f"{self._root}/{file.path}")
+
     def note(self, file: ViewFile) -> None:
         """Lets `showing` find a file that was just written, before its row is put."""
         self._noted[file.digest] = file
         if len(self._noted) > NOTED_FILES:
             del self._noted[next(iter(self._noted))]
 
-    def showing(self, digest: Digest, limit: int = 16) -> list[tuple[Path, ViewFile]]:
+    def showing(self, digest: Digest, limit: int = 16) -> list[ViewFile]:
         """Some of the intact files with these contents, anywhere in the root."""
         noted = self._noted.get(digest)
         if noted is not None and self.intact(noted):
-            return [(self._root / noted.path, noted)]
+            return [noted]
         rows = self._database.read(
             "SELECT path, digest, size_bytes, mtime_ns, is_tree FROM view_files WHERE digest = ? LIMIT ?",
             (digest, limit),
         )
         files = [ViewFile(path, found, size, time, bool(tree)) for path, found, size, time, tree in rows]
-        return [(self._root / file.path, file) for file in files if self.intact(file)]
+        return [file for file in files if self.intact(file)]
 
     def _files_of(self, numbers: Iterable[int]) -> dict[int, list[ViewFile]]:
         files: dict[int, list[ViewFile]] = {}

@@ -15,17 +15,21 @@ from textual.screen import Screen
 from crystallize.experiment.folders.config import CONFIG_NAME
 from crystallize.experiment.folders.listing import Item, Listing
 from crystallize.experiment.reports.opened import Choices
+from crystallize.fingerprint.reads.observe import unobserved
 from crystallize.settings import Settings, project_root
 from crystallize.tui.asking import AskScreen
 from crystallize.tui.bench import Bench
 from crystallize.tui.create import CreateScreen
+from crystallize.tui.edit import EditScreen
 from crystallize.tui.editor import HINT, command, editor_of, has_window
 from crystallize.tui.faults import FaultScreen
 from crystallize.tui.help import HelpScreen
+from crystallize.tui.history import HistoryScreen
 from crystallize.tui.logbook import Ear
 from crystallize.tui.performance import Performance
 from crystallize.tui.run import RunScreen
 from crystallize.tui.select import SelectScreen
+from crystallize.tui.store import StoreScreen
 
 
 class CrystallizeApp(App[None]):
@@ -59,6 +63,11 @@ class CrystallizeApp(App[None]):
         self._last: dict[Path, Performance] = {}
         self._present: Performance | None = None
 
+    def on_load(self) -> None:
+        # Screens look at files while trials run in another thread; no trial may be charged with that. Every task and
+        # thread of the app begins with the context of this one.
+        unobserved().__enter__()
+
     def on_mount(self) -> None:
         self.push_screen(SelectScreen(self.folder, self._bench))
 
@@ -88,12 +97,8 @@ class CrystallizeApp(App[None]):
             items = Listing(self.folder).scan()
             self.push_screen(CreateScreen(project_root(self.folder), items), self._created)
         elif what == "history":
-            from crystallize.tui.history import HistoryScreen
-
             self.push_screen(HistoryScreen(self.folder))
         elif what == "store":
-            from crystallize.tui.store import StoreScreen
-
             self.push_screen(StoreScreen(self.folder))
         elif what == "edit" and item is not None:
             self._configure(item.path)
@@ -111,8 +116,6 @@ class CrystallizeApp(App[None]):
         self._configure(event.config)
 
     def _configure(self, config: Path) -> None:
-        from crystallize.tui.edit import EditScreen
-
         self.push_screen(EditScreen(config))
 
     def action_leave_screen(self) -> None:
@@ -165,6 +168,9 @@ class CrystallizeApp(App[None]):
     # editors
 
     def on_run_screen_edit(self, event: RunScreen.Edit) -> None:
+        self.edit(event.file, event.line)
+
+    def on_edit_screen_edit(self, event: EditScreen.Edit) -> None:
         self.edit(event.file, event.line)
 
     def on_fault_screen_edit(self, event: FaultScreen.Edit) -> None:

@@ -36,6 +36,7 @@ class Board(Vertical):
     def compose(self) -> ComposeResult:
         yield GraphTree(self._shown)
         yield Static("", id="notes")
+        yield Static("", id="trials-of")
         yield TrialTree(self._live_condition, self._foreseen)
         yield Button("Reuse nodes", id="reuse-nodes", compact=True)
 
@@ -106,7 +107,7 @@ class Board(Vertical):
         if node is not None and self._opened is not None:
             off = self._opened.switched_off.get(node.experiment.label, frozenset())
             self._trials.show([_condition(node, name, off) for name in node.defined])
-            self._trials.border_title = f"trials of {node.experiment.label}"
+            self.query_one("#trials-of", Static).update(f"trials of {node.experiment.label}", layout=False)
 
     # what the trees ask
 

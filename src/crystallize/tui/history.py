@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -16,9 +15,11 @@ from textual.widgets import DataTable, Footer, Static
 
 from crystallize.errors import CrystallizeError, in_words
 from crystallize.experiment.reports.archive import open_archive
-from crystallize.experiment.reports.comparison import compare, print_comparison
+from crystallize.experiment.reports.compared import print_comparison
+from crystallize.experiment.reports.comparison import compare
 from crystallize.experiment.reports.runs import print_run
 from crystallize.history.history import GroupRow, RunRow
+from crystallize.tui.aside import aside
 from crystallize.tui.rendering import recorded
 from crystallize.words import ago, duration, plural
 
@@ -58,7 +59,7 @@ class HistoryScreen(Screen[None]):
     def _table(self) -> DataTable[Text | str]:
         return self.query_one("#runs", DataTable)
 
-    @work(thread=True, exclusive=True, group="load")
+    @aside("load")
     def action_load(self) -> None:
         """Reads the runs, beside the screen."""
         try:
@@ -87,16 +88,9 @@ class HistoryScreen(Screen[None]):
             ran, reused = (sum(getattr(group, state) for group in groups) for state in ("ran", "reused"))
             mark = "●" if self._marked == run else ""
             counts = (str(ran or "·"), str(reused or "·"))
-            what = ", ".join(run.targets)
-            table.add_row(
-                mark,
-                str(run.number),
-                ago(run.started, now),
-                Text(run.state, style),
-                *counts,
-                duration(run.seconds),
-                what,
-            )
+            took, what = duration(run.seconds), ", ".join(run.targets)
+            state = Text(run.state, style)
+            table.add_row(mark, str(run.number), ago(run.started, now), state, *counts, took, what)
         table.move_cursor(row=row)
 
     @property
@@ -108,16 +102,19 @@ class HistoryScreen(Screen[None]):
         if self._chosen is not None:
             self._show(self._chosen, self._marked)
 
-    @work(thread=True, exclusive=True, group="show")
+    @aside("show")
     def _show(self, run: RunRow, marked: RunRow | None) -> None:
         width = self.query_one("#about-run").scrollable_content_region.width - 1
-        with open_archive(self._folder) as archive:
-            if marked is None or marked == run:
-                text = recorded(width, lambda console: print_run(console, archive, run))
-            else:
-                earlier, later = sorted((marked, run))
-                found = compare(archive, earlier, later)
-                text = recorded(width, lambda console: print_comparison(console, earlier, later, found))
+        try:
+            with open_archive(self._folder) as archive:
+                if marked is None or marked == run:
+                    text = recorded(width, lambda console: print_run(console, archive, run))
+                else:
+                    older, newer = sorted((marked.number, run.number))
+                    found = compare(archive, str(older), str(newer))
+                    text = recorded(width, lambda console: print_comparison(console, found))
+        except CrystallizeError as error:
+            text = Text(in_words(error), style="red")
         self.app.call_from_thread(self._tell, text)
 
     def _tell(self, text: Text) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
@@ -13,6 +14,10 @@ from crystallize.experiment.reports.opened import Choices, Opened
 from crystallize.experiment.results.result import Result
 from crystallize.session import Report
 from crystallize.tui.logbook import Ear, Line, LogBook, listening
+
+SWITCH_SECONDS = 0.0005
+"""So long a step of pure Python may keep the screen's thread waiting, several times for each key; Python's own 5 ms are
+felt."""
 
 
 class Performance:
@@ -45,10 +50,13 @@ class Performance:
         """Loads the graph as its files are now and runs it to its end. Raises nothing: see `live.failures`."""
         self._ear.book = self.log
         self._ear.now = lambda: self.live.now()
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_SECONDS)
         try:
             with listening(self._ear):
                 self._perform()
         finally:
+            sys.setswitchinterval(before)
             self.live.ended = self.live.ended or monotonic()
             self.over = True
             self.live.changes += 1

@@ -26,7 +26,10 @@ from crystallize.tui.performance import Performance
 from crystallize.tui.plain import PlainScreen
 from crystallize.tui.reuse import ReuseScreen
 
-TICK_SECONDS = 0.1
+TICK_SECONDS = 0.2
+"""Between two looks at a run. Each costs a redraw, and a key that comes meanwhile waits for it."""
+LOG_TICKS = 2
+"""A log that grew lays the whole screen out again."""
 TABS = ("logs", "summary", "why", "errors", "data")
 
 
@@ -105,6 +108,8 @@ class RunScreen(Screen[None]):
         self._rerun_all = False
         self._pins: dict[str, int] = {}
         self._seen = -1
+        self._ticks = 0
+        self._failures = 0
         self._concluded: Performance | None = None
 
     def compose(self) -> ComposeResult:
@@ -197,7 +202,9 @@ class RunScreen(Screen[None]):
         if performance is None:
             self._show_heading()
             return
-        self.query_one(LogPane).follow(performance.log)
+        self._ticks += 1
+        if performance.over or self._ticks % LOG_TICKS == 0:
+            self.query_one(LogPane).follow(performance.log)
         if performance.opened is not None and self._opened is not performance.opened and performance.live.began:
             self._opened = performance.opened
             self._board.show(performance.opened, performance.nodes)
@@ -230,14 +237,18 @@ class RunScreen(Screen[None]):
         self._board.redraw()
         self._show_heading()
         failures = 0 if self.performance is None else len(self.performance.live.failures)
-        self.query_one(TabbedContent).get_tab("errors").label = f"Errors ({failures})" if failures else "Errors"
+        if failures != self._failures:
+            self._failures = failures
+            self.query_one(TabbedContent).get_tab("errors").label = f"Errors ({failures})" if failures else "Errors"
 
     def _show_heading(self) -> None:
         name = self.config.parent.name if self._opened is None else self._opened.name
         strategy = "rerun" if self._rerun_all else "resume"
         outlook = None if self._prepared is None else self._prepared.outlook
         width = self.size.width - 2
-        self.query_one("#top", Static).update(heading(name, strategy, outlook, self.performance, width))
+        told = heading(name, strategy, outlook, self.performance, width)
+        # One line before and after: nothing else has to move.
+        self.query_one("#top", Static).update(told, layout=False)
 
     def on_board_moved(self, event: Board.Moved) -> None:
         pane = self.query_one(LogPane)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from rich.text import Text
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -18,6 +17,7 @@ from textual.widgets.tree import TreeNode
 from crystallize.errors import CrystallizeError
 from crystallize.experiment.folders.listing import Item, Listing, matching
 from crystallize.experiment.reports.opened import Choices, Opened
+from crystallize.tui.aside import aside
 from crystallize.tui.bench import Bench, Task
 from crystallize.tui.details import Details, Look
 from crystallize.tui.faults import FaultScreen
@@ -168,7 +168,7 @@ class SelectScreen(Screen[None]):
     def on_mount(self) -> None:
         self.query_one("#empty").display = False
         self._tree.focus()
-        self.set_interval(RESCAN_SECONDS, self.scan)
+        self.set_interval(RESCAN_SECONDS, self._rescan)
         self.scan()
 
     def on_screen_resume(self) -> None:
@@ -188,7 +188,11 @@ class SelectScreen(Screen[None]):
 
     # what there is
 
-    @work(thread=True, exclusive=True, group="scan")
+    def _rescan(self) -> None:
+        if self.is_current:
+            self.scan()
+
+    @aside("scan")
     def scan(self) -> None:
         """Looks at the folder, beside the screen."""
         items = self._listing.scan()

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -18,6 +17,7 @@ from crystallize.session import Session
 from crystallize.settings import Settings
 from crystallize.store.forget import forget
 from crystallize.store.sweep import Rules, Sweeping, plan_sweep, sweep
+from crystallize.tui.aside import aside
 from crystallize.tui.asking import AskScreen
 from crystallize.words import duration, near, plural, size
 
@@ -53,7 +53,7 @@ class StoreScreen(Screen[None]):
     def _table(self) -> DataTable[str]:
         return self.query_one("#held", DataTable)
 
-    @work(thread=True, exclusive=True, group="store")
+    @aside("store")
     def action_load(self) -> None:
         """Counts what is there, beside the screen."""
         try:
@@ -100,7 +100,7 @@ class StoreScreen(Screen[None]):
 
         self.app.push_screen(AskScreen(question, "Forget"), answered)
 
-    @work(thread=True, group="store")
+    @aside("store-change")
     def _forget(self, experiment: str) -> None:
         with Session(self._settings) as session:
             found = forget(session.store(self._root), experiment)
@@ -108,7 +108,7 @@ class StoreScreen(Screen[None]):
         self.app.call_from_thread(self.notify, told)
         self.app.call_from_thread(self.action_load)
 
-    @work(thread=True, exclusive=True, group="plan")
+    @aside("plan")
     def action_sweep(self) -> None:
         """Says what nobody needs, and removes it after a question."""
         with Session(self._settings, write=False) as session:
@@ -131,7 +131,7 @@ class StoreScreen(Screen[None]):
 
         self.app.push_screen(AskScreen(question, "Sweep"), answered)
 
-    @work(thread=True, group="store")
+    @aside("store-change")
     def _sweep(self) -> None:
         with Session(self._settings) as session:
             found = sweep(session.store(self._root), Rules())

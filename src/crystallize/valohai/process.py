@@ -208,16 +208,24 @@ def _signal_group(group: int, number: int) -> None:
         os.killpg(group, number)
 
 
-def kill_marked(marker: str) -> int:
-    """Kills every process whose environment holds `marker` (``NAME=value``) and returns how many there were.
+def marked(marker: str) -> list[int]:
+    """The processes whose environment holds `marker` (``NAME=value``), this one not.
 
     Finds what left the process group of its command. Knows only Linux; elsewhere nothing is found.
     """
     wanted = marker.encode()
-    found = 0
+    found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if int(entry.name) != os.getpid() and wanted in (entry / "environ").read_bytes().split(b"\0"):
-                os.kill(int(entry.name), signal.SIGKILL)
-                found += 1
+                found.append(int(entry.name))
     return found
+
+
+def kill_marked(marker: str) -> int:
+    """Kills every process that is `marked` and returns how many there were."""
+    found = marked(marker)
+    for process in found:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(process, signal.SIGKILL)
+    return len(found)

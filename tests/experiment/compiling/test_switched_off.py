@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from crystallize.experiment.folders.switches import switched_off, write_switches
 from crystallize.experiment.graph import ExperimentGraph
 from crystallize.experiment.results.result import Result
@@ -57,6 +59,7 @@ def conditions(result: Result) -> dict[str, dict[str, list[int]]]:
     return {name: metrics for name, metrics in result.metrics.conditions() if metrics}
 
 
+@pytest.mark.contract("2.4.1")
 def test_what_is_off_upstream_leaves_the_conditions_of_the_consumer(tmp_path: Path) -> None:
     graph = write_graph(tmp_path)
     switch(tmp_path, "producer", "high")

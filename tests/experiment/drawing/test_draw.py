@@ -144,6 +144,7 @@ def test_a_notebook_without_dot_gets_the_mermaid_text(without_dot: None) -> None
     assert drawing()._repr_mimebundle_()["text/vnd.mermaid"].startswith("flowchart LR")
 
 
+@pytest.mark.contract("1.9.7")
 def test_visualize_from_yaml_is_there_on_the_class_and_on_a_graph_that_has_run(project: Path) -> None:
     graph = graph_in_memory()
     graph.run(strategy="resume")

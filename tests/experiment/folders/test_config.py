@@ -18,6 +18,7 @@ def parsed(text: str) -> ExperimentConfig:
     return parse_config(parse_document(text, PATH))
 
 
+@pytest.mark.contract("3.1.2", "3.1.3", "3.1.9", "3.1.11")
 def test_every_key_is_read() -> None:
     config = parsed(
         """\
@@ -143,6 +144,7 @@ MALFORMED: list[tuple[str, int, str, type[DefinitionError]]] = [
 ]
 
 
+@pytest.mark.contract("3.1.1", "3.1.3", "3.1.4", "3.1.10", "5.24")
 @pytest.mark.parametrize(("text", "line", "fact", "kind"), MALFORMED, ids=[case[0] for case in MALFORMED])
 def test_a_malformed_configuration_is_one_line_with_file_and_line(
     text: str, line: int, fact: str, kind: type[DefinitionError]

@@ -42,6 +42,7 @@ def fetched(source: DataSource | Reference) -> Any:
     return source.fetch(FrozenContext({}))
 
 
+@pytest.mark.contract("1.7.22", "3.1.5", "3.1.6", "3.2.3")
 def test_a_folder_becomes_the_objects_it_names(root: Path) -> None:
     definition = loaded(
         root,
@@ -70,11 +71,13 @@ def test_a_folder_becomes_the_objects_it_names(root: Path) -> None:
     assert definition.notices == ()
 
 
+@pytest.mark.contract("3.2.1")
 def test_one_source_of_its_own_reaches_the_first_step_bare(root: Path) -> None:
     assert loaded(root, "datasource: {n: numbers}\nsteps: [scale]\n").bare
     assert not loaded(root, "datasource: {n: numbers, m: numbers}\nsteps: [scale]\n").bare
 
 
+@pytest.mark.contract("3.1.4")
 def test_without_datasource_the_only_one_of_the_module_is_meant(root: Path) -> None:
     definition = loaded(root, "steps: [scale]\n", {"datasource.numbers.n": 8})
 
@@ -152,7 +155,7 @@ MALFORMED: list[tuple[str, int, str, type[DefinitionError]]] = [
     ("steps: [scale]\ndatasource:\n  n: nombers\n", 3, "did you mean 'numbers'?", UnknownNameError),
     ("steps: [scale]\nhypotheses:\n  - verifier: graeter\n", 3, "did you mean 'greater'?", UnknownNameError),
     ("steps: [scale]\nhypotheses:\n  - verifier: within\n", 3, "missing parameter 'margin'", DefinitionTypeError),
-    ("steps: [scale]\ndatasource:\n  m: nowhere#model\n", 3, "there is no experiment 'nowhere'", UnknownNameError),
+    ("steps: [scale]\ndatasource:\n  m: nowhere#model\n", 3, "there is no experiment 'nowhere'", MissingFileError),
 ]
 
 
@@ -169,6 +172,7 @@ def test_a_name_that_fits_nothing_is_one_line_with_file_and_line(
     assert "\n" not in message
 
 
+@pytest.mark.contract("3.1.6")
 @pytest.mark.parametrize(
     ("text", "module"),
     [
@@ -263,6 +267,7 @@ def test_siblings_are_found_without_any_mark_of_a_project(tmp_path: Path, monkey
     assert root_of(target) == elsewhere
 
 
+@pytest.mark.contract("3.3.4")
 def test_a_reference_to_an_unknown_output_offers_the_nearest(root: Path) -> None:
     write_experiment(root / "experiments/producer", PRODUCER)
 

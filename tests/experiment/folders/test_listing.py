@@ -3,6 +3,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 from crystallize.experiment.folders.listing import BROKEN, Listing, matching
 
 
@@ -33,6 +35,7 @@ def test_items_stand_by_group_then_priority_then_name_and_broken_ones_first(tmp_
     assert items[0].error is not None and items[0].error.line == 3
 
 
+@pytest.mark.contract("4.2.2")
 def test_a_graph_bears_its_sign_whatever_its_icon(tmp_path: Path) -> None:
     write(tmp_path, "reader", "datasource: {x: a#out}\ncli: {icon: '📊'}")
     write(tmp_path, "plain", "cli: {icon: '📊'}")
@@ -40,6 +43,7 @@ def test_a_graph_bears_its_sign_whatever_its_icon(tmp_path: Path) -> None:
     assert {item.name: item.icon for item in Listing(tmp_path).scan()} == {"plain": "📊", "reader": "📈"}
 
 
+@pytest.mark.contract("4.2.1", "4.2.2")
 def test_hidden_experiments_and_folders_of_dependencies_are_left_out(tmp_path: Path) -> None:
     write(tmp_path, "seen")
     write(tmp_path, "unseen", "cli: {hidden: true}")

@@ -3,12 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from crystallize.errors import DefinitionError, MissingFileError, UnknownNameError
+from crystallize.errors import DefinitionError, MissingFileError
 from crystallize.experiment.folders.references import Catalog, find_configs, find_experiments_root, peek_name
 
 from ..projects import write_files
 
 
+@pytest.mark.contract("3.3.1", "4.2.1")
 def test_configurations_are_found_at_any_depth_and_no_others(tmp_path: Path) -> None:
     wanted = ["config.yaml", "a/config.yaml", "deep/er/b/config.yaml"]
     unwanted = [
@@ -67,7 +68,7 @@ def catalog(tmp_path: Path) -> Catalog:
     return Catalog(tmp_path)
 
 
-@pytest.mark.contract("6.19")
+@pytest.mark.contract("6.19", "3.3.1")
 @pytest.mark.parametrize(
     ("name", "folder"), [("alpha", "one"), ("beta", "beta"), ("one", "one"), ("gamma", "alpha"), ("broken", "broken")]
 )
@@ -85,7 +86,7 @@ def test_a_name_that_fits_two_is_an_error_listing_both(catalog: Catalog) -> None
 
 
 def test_an_unknown_name_comes_with_the_nearest(catalog: Catalog) -> None:
-    with pytest.raises(UnknownNameError, match=r"no experiment 'alfa' .*did you mean 'alpha'"):
+    with pytest.raises(MissingFileError, match=r"no experiment 'alfa' .*did you mean 'alpha'"):
         catalog.find("alfa")
 
 
@@ -99,6 +100,7 @@ def test_a_changed_file_is_read_again_after_a_refresh(catalog: Catalog) -> None:
     assert catalog.named("delta") == [path]
 
 
+@pytest.mark.contract("3.3.6")
 @pytest.mark.parametrize("start", ["p/experiments/a/config.yaml", "p/experiments/a", "p/experiments", "p", "p/src"])
 def test_the_experiments_folder_is_found_around_and_beside(tmp_path: Path, start: str) -> None:
     write_files(tmp_path, {"p/experiments/a/config.yaml": "", "p/src/x.py": ""})
@@ -106,6 +108,7 @@ def test_the_experiments_folder_is_found_around_and_beside(tmp_path: Path, start
     assert find_experiments_root(tmp_path / start) == tmp_path / "p/experiments"
 
 
+@pytest.mark.contract("3.3.6")
 def test_without_an_experiments_folder_strict_raises_and_else_warns(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

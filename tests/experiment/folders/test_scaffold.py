@@ -29,6 +29,7 @@ def run(folder: Path, data: object) -> FrozenContext:
     return ctx
 
 
+@pytest.mark.contract("4.5.1")
 def test_a_new_experiment_loads_and_runs_at_once(tmp_path: Path) -> None:
     folder = create_experiment("demo", tmp_path)
 
@@ -40,6 +41,7 @@ def test_a_new_experiment_loads_and_runs_at_once(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["config.yaml", "datasources.py", "steps.py"]
 
 
+@pytest.mark.contract("4.5.2")
 def test_the_example_shows_treatments_an_output_and_a_hypothesis(tmp_path: Path) -> None:
     folder = create_experiment("demo", tmp_path, example=True)
 
@@ -53,7 +55,7 @@ def test_the_example_shows_treatments_an_output_and_a_hypothesis(tmp_path: Path)
     assert [(each.name, each.data) for each in ctx.artifacts] == [("out.txt", b"2")]
 
 
-@pytest.mark.contract("6.21")
+@pytest.mark.contract("6.21", "4.5.4")
 @pytest.mark.parametrize("example", [False, True])
 def test_a_chosen_output_becomes_an_alias_of_both_names(tmp_path: Path, example: bool) -> None:
     create_experiment("producer", tmp_path, example=True)
@@ -80,6 +82,7 @@ def test_a_consumer_of_one_output_inspects_it(tmp_path: Path) -> None:
     assert run(folder, {"producer_out": 1}).metrics["inputs"] == (1,)
 
 
+@pytest.mark.contract("4.5.3")
 @pytest.mark.parametrize("name", ["", "a#b", "a/b", "a\\b", ".a", "a.", " a", "a ", "..", "replica\x00"])
 def test_a_bad_name_is_refused_with_a_reason_and_nothing_is_written(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="experiment name"):
@@ -88,6 +91,7 @@ def test_a_bad_name_is_refused_with_a_reason_and_nothing_is_written(tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.contract("4.5.3")
 @pytest.mark.parametrize("name", ["demo", "DEMO", "declared", "folder"])
 def test_a_taken_name_is_refused(tmp_path: Path, name: str) -> None:
     create_experiment("demo", tmp_path)

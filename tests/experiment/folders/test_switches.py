@@ -7,6 +7,7 @@ import pytest
 from crystallize.experiment.folders.switches import read_switches, state_file, write_switches
 
 
+@pytest.mark.contract("2.4.1")
 def test_what_is_switched_off_is_kept_in_the_form_of_the_contract(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
 

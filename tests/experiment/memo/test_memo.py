@@ -79,7 +79,7 @@ def by_injection(data: Any, lr: Any = None) -> Any:
 READERS = [by_index, by_get, by_in, by_iteration, by_length, by_as_dict, by_injection]
 
 
-@pytest.mark.contract("7.1.1")
+@pytest.mark.contract("7.1.1", "1.4.25")
 @pytest.mark.parametrize("read", READERS)
 def test_a_step_that_reads_a_treatment_value_in_any_way_never_shares_across_it(tmp_path: Path, read: Any) -> None:
     plain = run(tmp_path / "plain", [pipeline_step(read)()], {"one": {"lr": 1}})
@@ -214,6 +214,7 @@ def test_the_fields_of_an_instance_count_and_whether_it_is_cacheable_does_not(tm
 # what counts
 
 
+@pytest.mark.contract("1.4.25")
 def test_code_parameters_and_data_count(tmp_path: Path) -> None:
     run(tmp_path, [prepare(), fit()])
     ran()

@@ -17,6 +17,7 @@ def ctx() -> FrozenContext:
     return standalone_context()
 
 
+@pytest.mark.contract("1.3.15")
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "/x", "a/b", "a\\b", "a\0b", ".x", "x.", " x", "x "])
 def test_an_unsafe_name_is_refused(name: str) -> None:
     with pytest.raises(DefinitionError, match="artifact name"):
@@ -31,6 +32,7 @@ def test_a_bound_artifact_writes_through_its_writer(ctx: FrozenContext) -> None:
     assert list(ctx.artifacts) == [("x.json", b'{"a": 1}', "")]
 
 
+@pytest.mark.contract("1.3.15")
 def test_bytes_and_text_need_no_writer_and_others_do(ctx: FrozenContext) -> None:
     Artifact("a")._bound_to(ctx).write(b"1")
     Artifact("b")._bound_to(ctx).write("ü")
@@ -48,6 +50,7 @@ def test_an_unbound_artifact_writes_to_the_running_trial(ctx: FrozenContext) -> 
     assert [record.name for record in ctx.artifacts] == ["x"]
 
 
+@pytest.mark.contract("1.3.17")
 def test_without_a_running_trial_nothing_can_be_written() -> None:
     with pytest.raises(RuntimeError, match="artifact 'x' is written outside of a step"):
         Artifact("x").write(b"1")
@@ -100,6 +103,7 @@ def test_two_steps_of_one_trial_have_paths_of_their_own(ctx: FrozenContext) -> N
     assert first != bound.path()
 
 
+@pytest.mark.contract("1.3.19")
 def test_fetch_loads_the_file_that_was_laid_out(ctx: FrozenContext, tmp_path: Path) -> None:
     (tmp_path / "x").write_text("[1]", encoding="utf-8")
     plain, loaded = Artifact("x"), Artifact("x", loader=lambda path: json.loads(path.read_text("utf-8")))
@@ -110,6 +114,7 @@ def test_fetch_loads_the_file_that_was_laid_out(ctx: FrozenContext, tmp_path: Pa
     assert loaded._bound_to(ctx).fetch(ctx) == [1]
 
 
+@pytest.mark.contract("1.3.15")
 def test_a_folder_without_a_loader_is_handed_out_as_its_path(ctx: FrozenContext, tmp_path: Path) -> None:
     artifact = Artifact("model")
     ctx._inputs = {id(artifact): tmp_path}
@@ -117,6 +122,7 @@ def test_a_folder_without_a_loader_is_handed_out_as_its_path(ctx: FrozenContext,
     assert tmp_path == artifact.fetch(ctx)
 
 
+@pytest.mark.contract("1.3.22")
 def test_fetching_what_nobody_produces_says_what_to_do(ctx: FrozenContext) -> None:
     alone, elsewhere = Artifact("x"), Artifact("y")
     elsewhere.producer = SimpleNamespace(name="clean")
@@ -139,6 +145,7 @@ def test_gathered_values_come_as_a_list_in_order(ctx: FrozenContext, tmp_path: P
         gathered.fetch(standalone_context())
 
 
+@pytest.mark.contract("1.3.21")
 def test_artifacts_are_equal_by_identity_and_survive_a_context(ctx: FrozenContext) -> None:
     artifact = Artifact("x")
     ctx.add("artifact", artifact)
@@ -148,6 +155,7 @@ def test_artifacts_are_equal_by_identity_and_survive_a_context(ctx: FrozenContex
     assert copy.deepcopy([artifact])[0] is artifact
 
 
+@pytest.mark.contract("1.3.16")
 def test_an_artifact_with_lambdas_is_pickled_without_its_producer(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"ab")
     artifact = Artifact("x", loader=lambda path: len(path.read_bytes()), writer=lambda value: value * 2)

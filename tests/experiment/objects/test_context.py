@@ -20,6 +20,7 @@ def test_a_key_is_set_once() -> None:
     assert ctx["a"] == 1
 
 
+@pytest.mark.contract("1.2.2")
 def test_a_missing_key_is_a_key_error_and_get_has_a_default() -> None:
     ctx = standalone_context()
 
@@ -29,6 +30,7 @@ def test_a_missing_key_is_a_key_error_and_get_has_a_default() -> None:
     assert ctx.get("nothing", [1]) == [1]
 
 
+@pytest.mark.contract("1.2.1", "1.2.2")
 @pytest.mark.parametrize("value", [[1, 2], {"a": 1}, {1, 2}, [[1], [2]], {"a": [1]}, bytearray(b"x")])
 def test_neither_the_original_nor_a_copy_changes_what_is_frozen(value: Any) -> None:
     expected = repr(value)
@@ -42,6 +44,7 @@ def test_neither_the_original_nor_a_copy_changes_what_is_frozen(value: Any) -> N
     assert [expected, expected] == [repr(initial["key"]), repr(added.get("key"))]
 
 
+@pytest.mark.contract("1.2.1")
 def test_what_cannot_be_copied_is_handed_out_as_it_is() -> None:
     lock = threading.Lock()
 
@@ -51,6 +54,7 @@ def test_what_cannot_be_copied_is_handed_out_as_it_is() -> None:
     assert ctx["holder"]["lock"] is lock
 
 
+@pytest.mark.contract("1.2.9")
 def test_containment_iteration_and_length_work() -> None:
     ctx = FrozenContext({"a": 1, "b": 2})
 
@@ -60,6 +64,7 @@ def test_containment_iteration_and_length_work() -> None:
     assert len(ctx) == 2
 
 
+@pytest.mark.contract("1.2.4")
 def test_as_dict_is_read_only() -> None:
     shown: Any = FrozenContext({"a": 1}).as_dict()
 
@@ -88,6 +93,7 @@ def test_every_key_that_was_asked_for_is_known(ask: Callable[[FrozenContext], ob
     assert expected == ctx._asked
 
 
+@pytest.mark.contract("1.2.6")
 def test_metrics_keep_their_values_in_order_with_their_tags() -> None:
     ctx = standalone_context()
 
@@ -99,6 +105,7 @@ def test_metrics_keep_their_values_in_order_with_their_tags() -> None:
     assert dict(ctx.metrics.as_dict()) == {"loss": (2.0, 1.0)}
 
 
+@pytest.mark.contract("1.2.6")
 def test_an_unknown_metric_is_empty_and_is_not_created() -> None:
     ctx = standalone_context()
 
@@ -113,6 +120,7 @@ def test_a_metric_without_a_textual_name_is_refused() -> None:
         standalone_context().record(name, 1)
 
 
+@pytest.mark.contract("1.2.6")
 def test_appends_from_several_threads_are_not_lost() -> None:
     ctx = standalone_context()
 
@@ -161,6 +169,7 @@ def test_artifact_data_of_another_type_is_refused_with_the_remedy() -> None:
         standalone_context().artifacts.add("x.txt", data)
 
 
+@pytest.mark.contract("1.2.7")
 def test_the_log_can_be_cleared() -> None:
     ctx = standalone_context()
     ctx.artifacts.add("x.txt", b"")
@@ -224,6 +233,7 @@ def test_a_logging_context_remembers_reads_and_shares_the_rest(caplog: pytest.Lo
     assert ctx.rng is seen.rng
 
 
+@pytest.mark.contract("1.2.8")
 def test_the_logger_is_the_one_that_was_given() -> None:
     mine = logging.getLogger("mine")
 

@@ -41,11 +41,13 @@ def test_parameters_come_from_defaults_and_overrides() -> None:
     assert source.explicit_params == {"start": 5}
 
 
+@pytest.mark.contract("1.3.6")
 def test_an_unknown_override_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(TypeError, match="numbers: there is no parameter 'strat'; did you mean 'start'"):
         numbers(strat=1)
 
 
+@pytest.mark.contract("1.3.5")
 def test_missing_parameters_are_listed() -> None:
     @data_source()
     def table(ctx: FrozenContext, path: str, sheet: str) -> str:
@@ -55,6 +57,7 @@ def test_missing_parameters_are_listed() -> None:
         table()
 
 
+@pytest.mark.contract("1.3.3")
 def test_a_function_without_a_context_works() -> None:
     @data_source
     def constant(value: int = 4) -> int:
@@ -88,6 +91,7 @@ def test_the_context_is_recognised_by_annotation_and_by_keyword() -> None:
     assert keyword().fetch(ctx) is ctx
 
 
+@pytest.mark.contract("1.3.4", "1.3.7")
 def test_the_factory_keeps_the_functions_metadata_and_the_class_its_name() -> None:
     assert (numbers.__name__, numbers.__doc__) == ("numbers", "Some numbers.")
     assert type(numbers()).__name__ == "NumbersSource"
@@ -108,6 +112,7 @@ def test_what_the_decorator_declares_is_on_factory_and_source() -> None:
     assert numbers().volatile is False
 
 
+@pytest.mark.contract("1.3.7")
 def test_a_source_is_pickled_as_factory_and_parameters() -> None:
     source = numbers(count=2)
 
@@ -144,6 +149,7 @@ def test_names_are_registered_once() -> None:
         get_datasource("n")
 
 
+@pytest.mark.contract("1.3.9")
 def test_a_decorated_source_registers_itself_when_it_needs_nothing() -> None:
     @data_source("given", register=True)
     def first() -> int:
@@ -168,6 +174,7 @@ def test_loading_a_module_again_registers_its_source_again() -> None:
     assert get_datasource("again").fetch(standalone_context()) == 2
 
 
+@pytest.mark.contract("1.3.12")
 def test_an_input_bundles_sources_by_alias_in_order() -> None:
     bundle = ExperimentInput(b=numbers(count=1), a=numbers(count=2))
 
@@ -176,6 +183,7 @@ def test_an_input_bundles_sources_by_alias_in_order() -> None:
     assert list(data.items()) == [("b", [0]), ("a", [0, 1])]
 
 
+@pytest.mark.contract("1.3.11")
 def test_an_input_without_sources_is_refused() -> None:
     with pytest.raises(ValueError, match="no inputs"):
         ExperimentInput()
@@ -188,12 +196,14 @@ def test_an_uncalled_factory_as_input_is_refused_with_the_remedy() -> None:
         ExperimentInput(data=wrong)
 
 
+@pytest.mark.contract("1.3.13")
 def test_required_outputs_are_the_artifacts() -> None:
     artifact = Artifact("x.txt")
 
     assert [artifact] == ExperimentInput(a=artifact, b=numbers()).required_outputs
 
 
+@pytest.mark.contract("1.3.14")
 @pytest.mark.parametrize(
     ("counts", "expected"), [((None, None), None), ((None, 2), 2), ((2, 2), 2), ((1, 5), 5), ((1, 1), 1)]
 )

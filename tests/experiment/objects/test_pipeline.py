@@ -64,11 +64,13 @@ def test_what_is_no_list_of_steps_is_refused_with_the_remedy(steps: Any) -> None
         Pipeline(steps)
 
 
+@pytest.mark.contract("1.4.15")
 def test_metrics_beside_the_data_are_recorded(ctx: FrozenContext) -> None:
     assert pipeline(measure(), add(), measure()).run(2, ctx) == 3
     assert ctx.metrics["value"] == (2, 3)
 
 
+@pytest.mark.contract("1.4.15")
 @pytest.mark.parametrize("result", [(1, 2), (1, {"a": 1}, 3), [1, {"a": 1}], {"a": 1}, None])
 def test_any_other_result_is_data(result: Any, ctx: FrozenContext) -> None:
     @pipeline_step()
@@ -100,6 +102,7 @@ def test_the_context_names_the_running_step(ctx: FrozenContext) -> None:
     assert pipeline(who(), again()).run([], ctx) == ["WhoStep", "AgainStep"]
 
 
+@pytest.mark.contract("1.4.23")
 def test_what_a_step_raises_comes_with_its_name_and_cause(ctx: FrozenContext) -> None:
     with pytest.raises(PipelineExecutionError, match=r"FailStep.*KeyError.*gone") as caught:
         pipeline(add(), fail()).run(0, ctx)
@@ -120,6 +123,7 @@ def test_setting_a_key_twice_inside_a_step_is_a_failure_of_the_step(ctx: FrozenC
     assert isinstance(caught.value.original_exception, ContextMutationError)
 
 
+@pytest.mark.contract("1.3.18")
 def test_a_class_step_writes_through_an_artifact_attribute(ctx: FrozenContext) -> None:
     class Save(PipelineStep):
         out = Artifact("x.txt")
@@ -138,6 +142,7 @@ def test_a_class_step_writes_through_an_artifact_attribute(ctx: FrozenContext) -
     assert current_context.get() is None
 
 
+@pytest.mark.contract("1.4.19")
 def test_run_inside_a_running_loop_names_arun(ctx: FrozenContext) -> None:
     async def inside() -> Any:
         with pytest.raises(RuntimeError, match=r"already running; .*arun"):
@@ -199,6 +204,7 @@ def test_provenance_says_what_each_step_changed() -> None:
     assert records[1]["ctx_changes"] == {"reads": {}, "wrote": {}, "metrics": {}}
 
 
+@pytest.mark.contract("1.4.22")
 def test_data_that_cannot_be_pickled_passes_through(ctx: FrozenContext) -> None:
     @pipeline_step(cacheable=True)
     def make(data: int) -> Any:
@@ -211,10 +217,12 @@ def test_data_that_cannot_be_pickled_passes_through(ctx: FrozenContext) -> None:
     assert records[0]["input_hash"] is not None
 
 
+@pytest.mark.contract("1.4.20")
 def test_the_signature_has_classes_and_parameters() -> None:
     assert pipeline(add(amount=2), measure()).signature() == "AddStep{'amount': 2}|MeasureStep{}"
 
 
+@pytest.mark.contract("1.4.24")
 def test_plugins_and_observer_are_called_around_each_step(ctx: FrozenContext) -> None:
     seen: list[tuple[Any, ...]] = []
 

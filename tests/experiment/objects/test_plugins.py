@@ -38,6 +38,7 @@ def logger() -> Iterator[logging.Logger]:
     logger.setLevel(before[1])
 
 
+@pytest.mark.contract("1.10.1")
 def test_the_hooks_of_the_base_do_nothing() -> None:
     plugin: Any = BasePlugin()
 
@@ -61,6 +62,7 @@ def test_an_overridden_hook_is_told_from_an_inherited_one() -> None:
     assert [overrides(Child(), hook) for hook in ("before_run", "after_run")] == [True, False]
 
 
+@pytest.mark.contract("1.10.4")
 def test_seeds_are_the_same_in_every_run_unless_told_otherwise() -> None:
     assert [SeedPlugin().seed_for(replicate) for replicate in range(3)] == [0, 31337, 62674]
     assert [SeedPlugin(seed=5).seed_for(replicate) for replicate in range(2)] == [5, 31342]
@@ -76,6 +78,7 @@ def test_numpy_integers_are_seeds_and_fractions_are_not() -> None:
         SeedPlugin(seed=wrong)
 
 
+@pytest.mark.contract("1.10.6")
 def test_planting_seeds_the_global_generators() -> None:
     drawn = []
     for _ in range(2):
@@ -89,6 +92,7 @@ def test_the_largest_seed_fits_numpy() -> None:
     default_seed_function(2**32 - 1)
 
 
+@pytest.mark.contract("1.10.6")
 def test_a_seed_function_of_the_users_own_is_called_instead() -> None:
     seen: list[int] = []
 
@@ -102,6 +106,7 @@ def experiment_of(*plugins: BasePlugin) -> Any:
     return SimpleNamespace(name="e", replicates=2, treatments=treatments, hypotheses=[], plugins=plugins)
 
 
+@pytest.mark.contract("1.10.7")
 def test_logging_tells_begin_and_end(logger: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
     plugin = LoggingPlugin()
     experiment = experiment_of(SeedPlugin(seed=4), plugin)
@@ -119,6 +124,7 @@ def test_logging_tells_begin_and_end(logger: logging.Logger, caplog: pytest.LogC
     assert end.endswith("h: best high | errors: 1")
 
 
+@pytest.mark.contract("1.10.7")
 def test_verbose_logging_tells_each_step(logger: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="crystallize"):
         LoggingPlugin(verbose=True).after_step(None, SeedPlugin(), None, standalone_context())
@@ -149,6 +155,7 @@ def test_a_root_that_is_no_path_is_refused(root: Any) -> None:
         ArtifactPlugin(root)
 
 
+@pytest.mark.contract("1.11.2")
 def test_an_unknown_executor_type_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="executor_type is 'threads'; did you mean 'thread'"):
         ParallelExecution(executor_type="threads")
@@ -156,6 +163,7 @@ def test_an_unknown_executor_type_is_refused_with_the_known_ones() -> None:
         ParallelExecution(max_workers=0)
 
 
+@pytest.mark.contract("1.11.5")
 @pytest.mark.parametrize(
     ("plugin", "mode", "workers"),
     [
@@ -178,6 +186,7 @@ def save(folder: Path, version: int, condition: str, metrics: dict[str, Any]) ->
     target.write_text(json.dumps({"metrics": metrics}), encoding="utf-8")
 
 
+@pytest.mark.contract("1.14.5", "1.14.6")
 def test_saved_metrics_are_read_from_the_newest_version(tmp_path: Path) -> None:
     save(tmp_path, 2, "baseline", {"m": [1]})
     save(tmp_path, 10, "baseline", {"m": [2]})
@@ -196,6 +205,7 @@ def test_saved_metrics_are_read_from_the_newest_version(tmp_path: Path) -> None:
     assert load_all_metrics(tmp_path, 2) == (2, {"m": [1]}, {"old": (2, {"m": [5]})})
 
 
+@pytest.mark.contract("1.14.5")
 def test_without_versions_there_are_no_saved_metrics(tmp_path: Path) -> None:
     assert load_metrics(tmp_path / "absent") == (-1, {}, {})
     assert load_all_metrics(tmp_path) == (-1, {}, {})

@@ -9,14 +9,17 @@ from crystallize.experiment.objects.legacy_cache import compute_hash, load_cache
 from crystallize.experiment.objects.quick import quick_experiment
 
 
+@pytest.mark.contract("1.14.1")
 def test_each_configuration_is_called_once_per_replicate() -> None:
     assert quick_experiment(lambda config: config * 2, {"a": 1, "b": 2}, 2) == {"a": [2, 2], "b": [4, 4]}
 
 
+@pytest.mark.contract("1.14.1")
 def test_without_configurations_there_is_the_baseline() -> None:
     assert quick_experiment(lambda: 1) == {"baseline": [1]}
 
 
+@pytest.mark.contract("1.14.1")
 def test_the_context_tells_replicate_condition_and_seed() -> None:
     def by_name(config: int, *, ctx: FrozenContext) -> Any:
         return dict(ctx.as_dict())
@@ -35,6 +38,7 @@ def test_the_context_tells_replicate_condition_and_seed() -> None:
     assert quick_experiment(only_context)["baseline"] == ["baseline"]
 
 
+@pytest.mark.contract("1.14.2")
 def test_a_seed_makes_replicates_repeatable_and_different() -> None:
     first = quick_experiment(random.random, replicates=2, seed=1)["baseline"]
 
@@ -52,6 +56,7 @@ def test_verbose_tells_each_call(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+@pytest.mark.contract("1.14.1")
 def test_no_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
@@ -60,6 +65,7 @@ def test_no_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.contract("1.14.4")
 def test_the_step_cache_of_old_keeps_the_first_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRYSTALLIZE_CACHE_DIR", str(tmp_path))
     digest = compute_hash([1, 2])
@@ -72,6 +78,7 @@ def test_the_step_cache_of_old_keeps_the_first_value(tmp_path: Path, monkeypatch
     assert len(digest) == 64
 
 
+@pytest.mark.contract("1.14.4")
 def test_the_step_cache_of_old_tells_absent_from_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRYSTALLIZE_CACHE_DIR", str(tmp_path))
     (tmp_path / "step").mkdir()

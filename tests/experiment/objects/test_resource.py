@@ -14,6 +14,7 @@ def client_for(host: str) -> Any:
     return resource_factory(lambda ctx: [host])
 
 
+@pytest.mark.contract("1.4.17")
 def test_a_resource_is_made_once_per_thread() -> None:
     resource = resource_factory(lambda ctx: object())
     here = resource(standalone_context())
@@ -27,6 +28,7 @@ def test_a_resource_is_made_once_per_thread() -> None:
     assert here is not there[0]
 
 
+@pytest.mark.contract("1.4.17")
 def test_closures_of_one_function_have_resources_of_their_own() -> None:
     first, second = client_for("a"), client_for("b")
     ctx = standalone_context()
@@ -41,6 +43,7 @@ def test_equal_values_of_different_types_are_different_closures() -> None:
     assert [int, bool, float] == [type(value[0]) for value in made]
 
 
+@pytest.mark.contract("1.4.17")
 def test_one_key_is_one_resource() -> None:
     ctx = standalone_context()
     first, second = resource_factory(lambda c: [1], key="k"), resource_factory(lambda c: [2], key="k")

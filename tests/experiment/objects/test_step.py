@@ -41,6 +41,7 @@ class Doubling(PipelineStep):
         return {"times": self.times}
 
 
+@pytest.mark.contract("1.4.8")
 def test_values_come_from_override_then_context_then_default() -> None:
     ctx = standalone_context({"factor": 3.0})
 
@@ -58,10 +59,12 @@ def test_reads_of_parameters_go_through_the_context() -> None:
     assert {"factor"} == ctx._asked
 
 
+@pytest.mark.contract("1.4.4")
 def test_parentheses_are_optional() -> None:
     assert add(amount=2)(1, standalone_context()) == 3
 
 
+@pytest.mark.contract("1.4.6")
 def test_an_unknown_parameter_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(TypeError, match="scale: there is no parameter 'facter'; did you mean 'factor'"):
         scale(facter=1)
@@ -74,15 +77,18 @@ def test_a_parameter_that_is_not_named_is_refused_with_the_remedy() -> None:
         factory(2)
 
 
+@pytest.mark.contract("1.4.7")
 def test_a_parameter_without_default_may_come_from_the_context() -> None:
     assert add()(1, standalone_context({"amount": 5})) == 6
 
 
+@pytest.mark.contract("1.4.7")
 def test_a_parameter_that_nothing_supplies_is_named_when_the_step_runs() -> None:
     with pytest.raises(TypeError, match="add: parameter 'amount' is neither given nor in the context"):
         add()(1, standalone_context())
 
 
+@pytest.mark.contract("1.4.11")
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("produce_summary", "Produce_SummaryStep"), ("loadCSV", "LoadcsvStep"), ("load2x", "Load2XStep")],
@@ -94,6 +100,7 @@ def test_the_class_is_called_after_the_function(name: str, expected: str) -> Non
     assert expected == type(pipeline_step(scope[name])()).__name__
 
 
+@pytest.mark.contract("1.4.10")
 def test_params_are_the_explicit_ones_only() -> None:
     assert scale(factor=1.5).params == {"factor": 1.5}
     assert scale().params == {}
@@ -104,6 +111,7 @@ def test_settings_of_the_decorator_reach_the_step() -> None:
     assert (add().cacheable, add().version) == (False, None)
 
 
+@pytest.mark.contract("1.4.13")
 def test_cacheable_is_settable_per_step() -> None:
     first, second = scale(), scale()
     first.cacheable = False
@@ -122,6 +130,7 @@ def test_a_step_needs_a_place_for_the_data() -> None:
         pipeline_step(context_first)
 
 
+@pytest.mark.contract("1.4.5")
 def test_the_context_is_recognised_by_its_annotation() -> None:
     @pipeline_step()
     def named(data: int, c: "FrozenContext") -> Any:
@@ -132,6 +141,7 @@ def test_the_context_is_recognised_by_its_annotation() -> None:
     assert named()(1, ctx) is ctx
 
 
+@pytest.mark.contract("1.4.9")
 def test_callables_of_the_context_that_need_nothing_else_are_called() -> None:
     @pipeline_step()
     def show(data: Any, value: Any = None) -> Any:
@@ -145,6 +155,7 @@ def test_callables_of_the_context_that_need_nothing_else_are_called() -> None:
     assert make(functools.partial(lambda n: n, 3)) == 3
 
 
+@pytest.mark.contract("1.4.9")
 def test_callables_that_ask_for_more_and_callable_defaults_and_overrides_are_values() -> None:
     @pipeline_step()
     def show(data: Any, key: Any = len, other: Any = None) -> Any:
@@ -161,6 +172,7 @@ def test_callables_that_ask_for_more_and_callable_defaults_and_overrides_are_val
     assert (max, None) == show()(None, standalone_context({"key": max}))
 
 
+@pytest.mark.contract("1.3.18")
 def test_an_artifact_parameter_writes_to_the_steps_context() -> None:
     @pipeline_step()
     def save(data: Any, *, out: Artifact) -> Any:
@@ -173,6 +185,7 @@ def test_an_artifact_parameter_writes_to_the_steps_context() -> None:
     assert [record.name for record in ctx.artifacts] == ["x.txt"]
 
 
+@pytest.mark.contract("1.4.14")
 def test_async_functions_give_coroutines_and_have_an_awaited_variant() -> None:
     @pipeline_step()
     async def later(data: int) -> int:
@@ -183,6 +196,7 @@ def test_async_functions_give_coroutines_and_have_an_awaited_variant() -> None:
     assert asyncio.run(scale().__acall__(1.0, standalone_context())) == 2.0
 
 
+@pytest.mark.contract("1.4.3", "1.4.12")
 def test_step_hash_tells_names_parameters_and_source_apart() -> None:
     @pipeline_step()
     def other(data: int, amount: int) -> int:
@@ -206,11 +220,13 @@ def test_step_hash_works_without_source() -> None:
     assert pipeline_step(one["f"])().step_hash != pipeline_step(two["f"])().step_hash
 
 
+@pytest.mark.contract("1.4.14")
 def test_editors_find_the_source() -> None:
     assert "return data + amount" in add.__orig_source__
     assert add().__orig_lineno__ == add.__orig_lineno__ > 0
 
 
+@pytest.mark.contract("1.4.14")
 def test_a_step_is_pickled_as_factory_and_parameters() -> None:
     step = scale(factor=3.0)
     step.cacheable = False
@@ -279,6 +295,7 @@ def test_artifact_parameters_are_found_in_closures_and_behind_our_decorator() ->
     assert artifact_parameters(save) == ["out"]
 
 
+@pytest.mark.contract("1.4.16")
 def test_injection_fills_what_a_call_leaves_out() -> None:
     @inject_from_ctx
     def train(data: int, *, ctx: FrozenContext, rate: float, steps: int = 3) -> tuple[int, float, int]:
@@ -290,6 +307,7 @@ def test_injection_fills_what_a_call_leaves_out() -> None:
     assert train(1, ctx=ctx, rate=0.5, steps=4) == (1, 0.5, 4)
 
 
+@pytest.mark.contract("1.4.16")
 def test_injection_takes_the_context_by_position() -> None:
     @inject_from_ctx
     def with_ctx(data: int, ctx: FrozenContext, rate: float) -> float:
@@ -305,6 +323,7 @@ def test_injection_takes_the_context_by_position() -> None:
     assert without(2, ctx, 4.0) == 8.0
 
 
+@pytest.mark.contract("1.4.16")
 @pytest.mark.parametrize("ctx", [None, {"rate": 1}])
 def test_injection_without_a_context_is_refused(ctx: Any) -> None:
     @inject_from_ctx
@@ -324,6 +343,7 @@ def test_injection_names_the_parameter_that_nothing_supplies() -> None:
         train(1, standalone_context())
 
 
+@pytest.mark.contract("1.4.16")
 def test_injection_binds_artifacts_wherever_they_stand() -> None:
     @inject_from_ctx
     def save(out: Artifact, ctx: FrozenContext, *, other: Artifact) -> None:

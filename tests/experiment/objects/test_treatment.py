@@ -9,6 +9,7 @@ from crystallize.experiment.objects.context import FrozenContext, standalone_con
 from crystallize.experiment.objects.treatment import Treatment, treatment
 
 
+@pytest.mark.contract("1.5.1")
 def test_a_mapping_is_added_to_the_context() -> None:
     ctx = standalone_context()
     payload = {"rate": 0.1}
@@ -21,6 +22,7 @@ def test_a_mapping_is_added_to_the_context() -> None:
     assert high.apply_map == {"rate": 0.1}
 
 
+@pytest.mark.contract("1.5.1")
 def test_a_function_changes_the_context() -> None:
     ctx = standalone_context()
 
@@ -35,6 +37,7 @@ def test_a_function_changes_the_context() -> None:
     assert high.definition is raise_rate
 
 
+@pytest.mark.contract("1.5.3")
 def test_the_decorator_gives_a_factory() -> None:
     @treatment("high")
     def high(ctx: FrozenContext) -> None:

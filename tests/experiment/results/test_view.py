@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from crystallize import Artifact, ArtifactPlugin, Experiment, FrozenContext, Pipeline, data_source, pipeline_step
 
 
@@ -40,6 +42,7 @@ WHOLE = {
 }
 
 
+@pytest.mark.contract("2.2.2", "1.10.9")
 def test_each_run_that_executes_something_writes_a_new_version(tmp_path: Path) -> None:
     run(tmp_path, 1)
     run(tmp_path, 2)
@@ -52,6 +55,7 @@ def test_each_run_that_executes_something_writes_a_new_version(tmp_path: Path) -
     assert resumed.artifacts["o.txt"]["baseline"] == tmp_path / "e/v1/replicate_0/baseline/WriteStep/o.txt"
 
 
+@pytest.mark.contract("2.2.3")
 def test_versions_beyond_the_retention_keep_their_results_alone(tmp_path: Path) -> None:
     for value in range(4):
         run(tmp_path, value, artifact_retention=2)
@@ -62,6 +66,7 @@ def test_versions_beyond_the_retention_keep_their_results_alone(tmp_path: Path) 
     assert files(tmp_path, 0) == {"baseline/results.json"}
 
 
+@pytest.mark.contract("2.2.3")
 def test_large_files_stay_in_the_newest_version_only(tmp_path: Path) -> None:
     for value in (1, 2):
         run(tmp_path, value, big_file_threshold_mb=0)

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from crystallize.errors import DefinitionError, UnknownNameError
 from crystallize.experiment.compiling.node import Asked, Node, Nodes, upstream_of
 from crystallize.experiment.objects.constants import BASELINE_CONDITION
+from crystallize.experiment.objects.links import links_of, volatile_sources
 from crystallize.experiment.objects.treatment import Treatment
 
 
@@ -26,6 +27,7 @@ def choose_conditions(ordered: Sequence[Node], nodes: Nodes, asked: Asked) -> No
     defined: dict[str, None] = {}
     for node in ordered:
         node.treatments = {**given, **{t.name: t for t in node.experiment.treatments}}
+        node.sources = {t.name: t.datasource for t in node.treatments.values() if t.datasource is not None}
         upstreams = upstream_of(node, nodes)
         node.defined = _joined(node, (name for upstream in upstreams for name in upstream.defined))
         off = switched_off.get(node.experiment.label, frozenset())
@@ -43,6 +45,7 @@ def choose_conditions(ordered: Sequence[Node], nodes: Nodes, asked: Asked) -> No
     if asked.only is not None:
         for node in ordered:
             node.conditions = (asked.only,) if node.runs else node.conditions
+    _check_sources(ordered)
     for node in ordered:
         if asked.hypotheses_of(node.experiment):
             _check_comparable(node, chosen)
@@ -63,6 +66,27 @@ def _tell_switched(node: Node, upstreams: Sequence[Node]) -> Iterator[str]:
             if name in upstream.defined and name not in upstream.conditions:
                 label = upstream.experiment.label
                 yield f"{name} is switched off in '{label}', so it reads the baseline of '{label}'"
+
+
+def _check_sources(nodes: Sequence[Node]) -> None:
+    """Datasources of treatments are no outside state, and those that only the run is given read no experiment."""
+    running = [node for node in nodes if node.runs]
+    for node in running:
+        own = [id(treatment) for treatment in node.experiment.treatments]
+        for name, source in node.sources.items():
+            is_given = id(node.treatments[name]) not in own
+            fact, remedy = None, "add the treatment to the one experiment that it is meant for"
+            if is_given and len(running) > 1:
+                fact = f"would replace the datasources of {len(running)} experiments"
+            elif is_given and links_of(source):
+                fact = "reads another experiment, and the graph is made before the run"
+            elif volatile_sources(source):
+                fact = "is volatile"
+                remedy = "make it the datasource of an experiment, whose artifact the treatment reads"
+            if fact is not None:
+                raise DefinitionError(
+                    f"the datasource of treatment '{name}' {fact}", path=node.experiment.path, remedy=remedy
+                )
 
 
 def _check_comparable(node: Node, chosen: Sequence[str] | None) -> None:

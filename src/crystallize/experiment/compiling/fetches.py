@@ -47,7 +47,7 @@ def add_fetches(
         uses_numpy=any(part.name == "env.numpy" for table in tables.values() for part in table.parts),
     )
     trial_group = plan.groups[node.group]
-    node.fetch_group, node.first_fetch = len(plan.groups), len(plan.jobs)
+    node.fetch_group = len(plan.groups)
     plan.groups.append(
         Group(
             name=f"{trial_group.name}/fetch",
@@ -62,6 +62,9 @@ def add_fetches(
     )
     ports = PortMaker(node, node.fetch_links, nodes)
     for trial, own in trials:
+        if trial.condition in node.sources:
+            continue
+        node.fetches[trial.condition, trial.replicate] = len(plan.jobs)
         plan.jobs.append(
             Job(
                 index=len(plan.jobs),
@@ -79,9 +82,9 @@ def add_fetches(
 
 def fetched_ports(node: Node, condition: str, replicate: int) -> tuple[Input, ...]:
     """What one trial reads of its fetch."""
-    if not node.volatile:
+    job = node.fetches.get((condition, replicate))
+    if job is None:
         return ()
-    job = node.fetch(condition, replicate)
     return tuple(Input(port, (Source(job, name),)) for port, name in _names(node).items())
 
 

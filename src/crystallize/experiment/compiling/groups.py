@@ -32,7 +32,7 @@ def add_group(plan: Plan, node: Node, rows: Mapping[Path, ViewRows], session: Se
     node.view = ExperimentView(
         rows[root],
         experiment.label,
-        about={"id": experiment.id, "name": experiment.name},
+        about={"id": experiment.identity(), "name": experiment.name},
         versioned=experiment.artifacts.versioned,
         keep_versions=experiment.artifacts.kept_versions(session.settings.artifact_retention),
         big_bytes=experiment.artifacts.big_megabytes(session.settings.big_file_threshold_mb) * 2**20,

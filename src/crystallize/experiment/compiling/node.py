@@ -84,6 +84,8 @@ class Node:
     """What to tell of treatments that are switched off, a sentence each."""
     treatments: dict[str, Treatment] = field(default_factory=dict)
     """Condition → what this experiment itself applies in it."""
+    sources: dict[str, DataSource] = field(default_factory=dict)
+    """Condition → what gives its data, where a treatment has a datasource of its own."""
     replicates: int = 1
     runs_serially: bool = True
     """Whether its trials run in the driver itself, one by one."""
@@ -98,8 +100,9 @@ class Node:
     """Port → the source of outside state that is fetched anew for each of its trials."""
     fetch_group: int | None = None
     """Of the jobs that fetch; None: there are none."""
-    first_fetch: int = 0
-    """Index of the first of them; they follow as the trials do."""
+    fetches: dict[tuple[str, int], int] = field(default_factory=dict)
+    """(condition, replicate) → index of the job that fetches for that trial; there is one for each trial whose data
+    comes from the experiment's own datasource."""
     first: int = 0
     """Index of its first job; they follow replicate by replicate, condition by condition."""
     pinned: PinnedTrials | None = None
@@ -112,11 +115,11 @@ class Node:
 
     def job(self, condition: str, replicate: int) -> int:
         """Index of the job of one trial."""
-        return self.first + self._place(condition, replicate)
+        return self.first + replicate * len(self.conditions) + self.conditions.index(condition)
 
-    def fetch(self, condition: str, replicate: int) -> int:
-        """Index of the job that fetches for one trial."""
-        return self.first_fetch + self._place(condition, replicate)
+    def reads(self, link: Link, condition: str) -> bool:
+        """Whether the trials of a condition read `link`."""
+        return link.treatment == (condition if condition in self.sources else None)
 
     @property
     def fetch_links(self) -> list[Link]:
@@ -128,9 +131,6 @@ class Node:
         """What its trials read of them."""
         fetched = {link.port for link in self.fetch_links}
         return [link for link in self.links if link.port not in fetched]
-
-    def _place(self, condition: str, replicate: int) -> int:
-        return replicate * len(self.conditions) + self.conditions.index(condition)
 
 
 Nodes = Mapping[int, Node]

@@ -30,13 +30,35 @@ class PortMaker:
 
     def of(self, condition: str, replicate: int) -> tuple[Input, ...]:
         """One input per link."""
-        return tuple(self._input(link, upstream, condition, replicate) for link, upstream in self._links)
+        return tuple(
+            self._input(link, upstream, condition, replicate)
+            for link, upstream in self._links
+            if self._node.reads(link, condition)
+        )
 
     def after(self, condition: str, replicate: int) -> tuple[int, ...]:
         """One upstream job per experiment that is only waited for."""
         return tuple(
             upstream.job(self._condition(None, upstream, condition), read_replicate(upstream, replicate))
             for upstream in self._after
+        )
+
+    def fallbacks(self) -> tuple[str, ...]:
+        """What to warn of: conditions that an upstream experiment does not have, so that its baseline is read."""
+        return tuple(filter(None, (self._fallback(link, upstream) for link, upstream in self._links)))
+
+    def _fallback(self, link: Link, upstream: Node) -> str | None:
+        if link.condition is not None:
+            return None
+        unknown = [c for c in self._node.conditions if self._node.reads(link, c) and c not in upstream.defined]
+        if not unknown:
+            return None
+        label = upstream.experiment.label
+        folder = upstream.root / label if upstream.view is None else upstream.view.path
+        path = folder / "replicate_0" / unknown[0] / (link.step or "*") / link.output
+        return (
+            f"{self._node.experiment.label}: '{label}' has no {', '.join(map(repr, unknown))}, so there is no {path}: "
+            f"falling back to its baseline"
         )
 
     def _input(self, link: Link, upstream: Node, condition: str, replicate: int) -> Input:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from crystallize.errors import ReplicateMismatchError
 from crystallize.experiment.compiling.node import Asked, Node, Nodes, upstream_of
+from crystallize.words import plural
 
 
 def count_replicates(node: Node, nodes: Nodes, asked: Asked) -> int:
@@ -29,12 +30,22 @@ def count_replicates(node: Node, nodes: Nodes, asked: Asked) -> int:
         pins = [f"{up.experiment.label} {up.pinned.why}" for up in upstream_of(node, nodes) if up.pinned]
         listed = ", ".join([*(f"{port}={count}" for port, count in paired), *pins])
         raise ReplicateMismatchError(
-            f"experiment '{node.experiment.label}' has {replicates} replicates and reads {listed}",
+            f"experiment '{node.experiment.label}' has {_told(own)} and reads {listed}",
             path=node.experiment.path,
             key="replicates",
-            remedy=f"give upstream experiments 1 or {replicates} replicates, or read all of one with [*]",
+            remedy=f"give upstream experiments {_fitting(own)}, or read all of one with [*] (in Python: gather())",
         )
     return replicates
+
+
+def _told(own: int | None) -> str:
+    return "no count of its own" if own is None else plural(own, "replicate")
+
+
+def _fitting(own: int | None) -> str:
+    if own is None:
+        return "1 replicate or all the same number"
+    return "1 replicate" if own == 1 else f"1 or {own} replicates"
 
 
 def read_replicate(upstream: Node, replicate: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from crystallize.experiment.blueprint import Blueprint
 from crystallize.experiment.compiling.node import Node
 from crystallize.experiment.luggage import Luggage
 from crystallize.experiment.memo.keys import StepKeys
@@ -11,6 +10,7 @@ from crystallize.experiment.parts import PartMaker, Surroundings
 from crystallize.experiment.reads import Reads
 from crystallize.fingerprint.manifest import PartTable
 from crystallize.session import Session
+from crystallize.store.store import Store
 
 
 def tables_of(node: Node, session: Session, around: Surroundings) -> dict[str, PartTable]:
@@ -18,17 +18,14 @@ def tables_of(node: Node, session: Session, around: Surroundings) -> dict[str, P
     experiment = node.experiment
     store = session.store(node.root)
     store.survey_with(around.surveyor(store))
-    maker = PartMaker(around, store, store.secret_key)
-    maker.add_datasource(experiment.datasource)
-    maker.add_links(node.trial_links)
-    maker.add_steps(experiment.pipeline.steps)
-    maker.add_outputs(experiment.outputs)
-    maker.add_context(experiment.initial_ctx)
-    maker.add_plugins(experiment.plugins)
-    maker.add_files(experiment.reads, around.root, experiment.ignore)
+    maker = _maker(node, None, around, store)
     tables, texts = {}, {}
     for condition in node.conditions:
         own = maker.extended()
+        if condition in node.sources:
+            own = _maker(node, condition, around, store)
+            maker.homes |= own.homes
+            maker.reached |= own.reached
         own.add_treatment(condition, node.treatments.get(condition))
         tables[condition] = own.table()
         texts[condition] = own.texts
@@ -41,17 +38,37 @@ def tables_of(node: Node, session: Session, around: Surroundings) -> dict[str, P
             around.surveyor(store),
             around.keeping,
             homes=maker.homes,
-            holders=_holders(experiment),
+            holders=_holders(node),
             texts=texts,
             ignore=experiment.ignore,
         )
     return tables
 
 
-def _holders(experiment: Blueprint) -> list[object]:
+def _maker(node: Node, condition: str | None, around: Surroundings, store: Store) -> PartMaker:
+    """A maker with the parts of the experiment, as its trials are in a condition that has a datasource of its own.
+
+    None: as they are in all others.
+    """
+    experiment = node.experiment
+    maker = PartMaker(around, store, store.secret_key)
+    maker.add_datasource(experiment.datasource if condition is None else node.sources[condition])
+    maker.add_links(link for link in node.trial_links if link.treatment == condition)
+    maker.add_steps(experiment.pipeline.steps)
+    maker.add_outputs(experiment.outputs)
+    maker.add_context(experiment.initial_ctx)
+    maker.add_plugins(experiment.plugins)
+    maker.add_files(experiment.reads, around.root, experiment.ignore)
+    return maker
+
+
+def _holders(node: Node) -> list[object]:
     """What the user's own classes made that lives from trial to trial: steps, datasources, plugins."""
-    source = experiment.datasource
-    sources = source.inputs.values() if isinstance(source, ExperimentInput) else [source]
+    experiment = node.experiment
+    wholes = [experiment.datasource, *node.sources.values()]
+    sources = [
+        part for whole in wholes for part in (whole.inputs.values() if isinstance(whole, ExperimentInput) else [whole])
+    ]
     made = [*experiment.pipeline.steps, *sources, *experiment.plugins]
     return [
         each

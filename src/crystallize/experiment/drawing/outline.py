@@ -17,7 +17,6 @@ from crystallize.experiment.folders.entries import ExperimentConfig
 from crystallize.experiment.folders.folder import expand, root_of
 from crystallize.experiment.folders.references import Catalog, check_output
 from crystallize.experiment.objects.constants import BASELINE_CONDITION
-from crystallize.experiment.objects.links import links_of
 
 if TYPE_CHECKING:
     from crystallize.experiment.experiment import Experiment
@@ -111,7 +110,7 @@ def outline_of_experiments(experiments: Mapping[str, Experiment], upstreams: Map
     for name, experiment in experiments.items():
         read = [
             Edge(upstream=link.producer.name, downstream=name, artifact=link.output, gather=link.gather)
-            for link in links_of(experiment.datasource)
+            for link in experiment.links
             if link.producer is not None
         ]
         reached = {edge.upstream for edge in read}

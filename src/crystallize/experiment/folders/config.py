@@ -7,7 +7,7 @@ experiment exists in `references.py`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from crystallize.experiment.folders.entries import (
 from crystallize.experiment.folders.overrides import blaming_options, override_entries, override_keys
 from crystallize.experiment.folders.sections import Section
 from crystallize.experiment.objects.constants import BASELINE_CONDITION, CONDITION_KEY, REPLICATE_KEY, SEED_USED_KEY
+from crystallize.experiment.objects.grid import points_of_grid, points_of_list
 from crystallize.experiment.objects.limits import Limits
 from crystallize.experiment.objects.names import check_distinct, check_name
 from crystallize.yaml_lines import Document, read_document
@@ -221,7 +222,7 @@ def _file_name(entry: Section, name: str) -> str:
 
 def _treatments(top: Section) -> tuple[TreatmentEntry, ...]:
     section = top.child("treatments")
-    entries = []
+    entries: list[TreatmentEntry] = []
     for name, _ in section:
         line = section.line(name)
         check_name("condition", name, path=top.document.path, line=line, key="treatments")
@@ -229,10 +230,29 @@ def _treatments(top: Section) -> tuple[TreatmentEntry, ...]:
         for key, _ in payload:
             if key in _SET_BY_RUN:
                 payload.fail("the run itself sets this key", key, remedy="give it another name")
-        entries.append(TreatmentEntry(name=name, payload=payload.value, line=line))
+        entries += _entries(payload, name, line)
     names = [BASELINE_CONDITION, *(entry.name for entry in entries if entry.name != BASELINE_CONDITION)]
     check_distinct("condition", names, path=top.document.path, line=top.line("treatments"), key="treatments")
     return tuple(entries)
+
+
+def _entries(section: Section, name: str, line: int) -> Iterator[TreatmentEntry]:
+    """The treatments that one entry means: itself, or one per combination of its ``grid``, or of its ``list``."""
+    place: dict[str, Any] = {"path": section.document.path, "line": line, "key": section.dotted()}
+    payload = dict(section.value)
+    grid, listed = payload.get("grid"), payload.get("list")
+    if isinstance(grid, dict) and all(isinstance(values, list) for values in grid.values()):
+        points = points_of_grid(name, payload.pop("grid"), **place)
+    elif isinstance(listed, list) and all(isinstance(each, dict) for each in listed):
+        points = points_of_list(name, payload.pop("list"), **place)
+    else:
+        yield TreatmentEntry(name=name, payload=section.value, line=line)
+        return
+    if name == BASELINE_CONDITION:
+        section.fail("the baseline is one condition, and no grid", remedy="call the treatments something else")
+    for point in points:
+        check_name("condition", point.name, **place)
+        yield TreatmentEntry(name=point.name, payload={**payload, **point.values}, line=line)
 
 
 def _hypotheses(top: Section) -> tuple[HypothesisEntry, ...]:

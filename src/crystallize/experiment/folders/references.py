@@ -76,7 +76,8 @@ class Catalog:
     def find(self, name: str, *, path: Path | None = None, line: int | None = None) -> Path:
         """The configuration that `name` means; `path` and `line` say where it was asked for.
 
-        Raises UnknownNameError when there is none, DefinitionError when there are several.
+        Raises MissingFileError (a FileNotFoundError, as in 0.27) when there is none, DefinitionError when there are
+        several.
         """
         found = self.named(name)
         if len(found) == 1:
@@ -90,7 +91,7 @@ class Catalog:
                 remedy="give each a 'name:' of its own",
             )
         known = {known for item in self.listed() for known in (item.name, item.folder_name)}
-        raise UnknownNameError(
+        raise MissingFileError(
             f"there is no experiment {name!r} below {self.root}",
             path=path,
             line=line,
@@ -142,7 +143,15 @@ def find_configs(root: Path) -> Iterator[Path]:
 def find_experiments_root(start: Path | str, *, strict: bool = True) -> Path:
     """The nearest folder called `experiments` around `start`, or inside one of the folders around it.
 
-    Raises MissingFileError when there is none; unless `strict`, warns in the log and returns `start`.
+    Raises MissingFileError (a FileNotFoundError) when there is none; unless `strict`, warns in the log and returns
+    `start`.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> Path("experiments/train").mkdir(parents=True)
+    >>> find_experiments_root("experiments/train").name
+    'experiments'
     """
     place = Path(start).resolve()
     for folder in (place, *place.parents):

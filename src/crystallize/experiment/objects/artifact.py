@@ -24,13 +24,31 @@ Writer = Callable[[Any], "bytes | str"]
 class Artifact(DataSource):
     """A file (or folder) that an experiment writes; also the datasource of whoever reads it.
 
+    Two artifacts are equal when they are the same object: a graph connects experiments by it.
+
     Parameters
     ----------
-    name : the file name. Raises DefinitionError when no file may be called so.
+    name : the file name. Raises DefinitionError (a ValueError) when no file may be called so.
     loader : path → value, for readers; else the bytes of the file, or the path of a folder.
     writer : value → bytes, for `write`; else bytes and text as they are.
 
-    Two artifacts are equal when they are the same object: a graph connects experiments by it.
+    Examples
+    --------
+    >>> import json
+    >>> squares = Artifact("squares.json", loader=lambda path: json.loads(path.read_text()), writer=json.dumps)
+    >>> @data_source
+    ... def numbers():
+    ...     return [1, 2, 3]
+    >>> @pipeline_step
+    ... def square(data, squares: Artifact):
+    ...     squares.write([value**2 for value in data])
+    >>> @pipeline_step
+    ... def total(data):
+    ...     return data, {"total": sum(data)}
+    >>> writer = Experiment(numbers(), Pipeline([square(squares=squares)]), name="writer", outputs=[squares])
+    >>> reader = Experiment(squares, Pipeline([total()]), name="reader")
+    >>> ExperimentGraph(writer, reader).run()["reader"].metrics.baseline.metrics
+    {'total': [14]}
     """
 
     def __init__(self, name: str, loader: Loader | None = None, writer: Writer | None = None) -> None:
@@ -38,7 +56,7 @@ class Artifact(DataSource):
         self.loader: Loader = loader or default_loader
         self.writer: Writer = writer or default_writer
         self.replicates: int | None = None
-        """How many replicates its producer has, once that is known."""
+        """How many replicates its producer had when it ran last, in this process; None before."""
         self.producer: Any = None
         """The experiment that lists it in `outputs`."""
         self._ctx: FrozenContext | None = None
@@ -125,12 +143,27 @@ class GatheredArtifact(DataSource):
 
 
 def default_loader(path: Path) -> bytes | Path:
-    """The bytes of a file; the path of a folder, as it is."""
+    """The bytes of a file; the path of a folder, as it is.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> Path("note.txt").write_text("hello")
+    5
+    >>> default_loader(Path("note.txt"))
+    b'hello'
+    """
     return path if path.is_dir() else path.read_bytes()
 
 
 def default_writer(data: bytes | str) -> bytes:
-    """Bytes as they are, text as UTF-8. Raises TypeError for anything else."""
+    """Bytes as they are, text as UTF-8. Raises TypeError for anything else.
+
+    Examples
+    --------
+    >>> default_writer("5 µm")
+    b'5 \\xc2\\xb5m'
+    """
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
     if isinstance(data, str):

@@ -26,7 +26,15 @@ class WrittenArtifact(NamedTuple):
 
 
 class ArtifactLog:
-    """What the steps of a trial wrote, in order."""
+    """What the steps of a trial wrote, in order: a context has one as `ctx.artifacts`.
+
+    Examples
+    --------
+    >>> ctx = standalone_context()
+    >>> ctx.artifacts.add("note.txt", "hello")
+    >>> [(written.name, written.data) for written in ctx.artifacts]
+    [('note.txt', b'hello')]
+    """
 
     __slots__ = ("__weakref__", "_folder_for", "_looked", "_records", "_step_name")
 

@@ -49,7 +49,18 @@ class Mark(NamedTuple):
 
 
 class ContextMetrics:
-    """Metrics of one trial: name → the values recorded, in order. Appending from several threads is safe."""
+    """Metrics of one trial: name → the values recorded, in order. Appending from several threads is safe.
+
+    Examples
+    --------
+    >>> metrics = standalone_context().metrics
+    >>> for epoch, loss in enumerate([0.9, 0.4]):
+    ...     metrics.add("loss", loss, step=epoch)
+    >>> metrics["loss"], metrics.get_tags("loss")
+    ((0.9, 0.4), ({'step': 0}, {'step': 1}))
+    >>> metrics["typing error"], list(metrics.as_dict())
+    ((), ['loss'])
+    """
 
     __slots__ = ("_entries", "_looked")
 
@@ -106,6 +117,19 @@ class FrozenContext:
     ----------
     initial : the first keys and values; copied, so a later change of the original changes nothing here.
     logger : given to steps as `ctx.logger`; else the logger ``crystallize``.
+
+    Examples
+    --------
+    >>> ctx = FrozenContext({"factor": 2})
+    >>> ctx["factor"], ctx.get("offset", 0), "offset" in ctx
+    (2, 0, False)
+    >>> ctx.add("offset", 1)
+    >>> ctx["offset"] = 5
+    Traceback (most recent call last):
+    crystallize.errors.ContextMutationError: Cannot mutate existing key: 'offset'; a key of the context is set once, ...
+    >>> ctx.record("loss", 0.5, tags={"split": "test"})
+    >>> ctx.metrics["loss"]
+    (0.5,)
     """
 
     __slots__ = (
@@ -271,7 +295,21 @@ class FrozenContext:
 
 
 class LoggingContext(FrozenContext):
-    """A context over `ctx` that remembers and logs every value read through it; all else is `ctx` itself."""
+    """A context over `ctx` that remembers and logs every value read through it; all else is `ctx` itself.
+
+    Parameters
+    ----------
+    ctx : the context that is read; metrics, artifacts and values are shared with it.
+    logger : told of every read at the level DEBUG; else the one of `ctx`.
+
+    Examples
+    --------
+    >>> ctx = LoggingContext(standalone_context({"factor": 2}))
+    >>> ctx["factor"], ctx.get("offset", 0)
+    (2, 0)
+    >>> ctx.reads
+    {'factor': 2}
+    """
 
     __slots__ = ("_wrapped", "reads")
 
@@ -322,5 +360,14 @@ current_context: ContextVar[FrozenContext | None] = ContextVar("current_context"
 
 
 def standalone_context(initial: Mapping[str, Any] | None = None, *, logger: Logger | None = None) -> FrozenContext:
-    """A context for calling steps and datasources without an experiment."""
+    """A context for calling steps and datasources without an experiment; empty unless `initial` is given.
+
+    Examples
+    --------
+    >>> @pipeline_step
+    ... def scale(data, *, factor):
+    ...     return factor * data
+    >>> scale()(21, standalone_context({"factor": 2}))
+    42
+    """
     return FrozenContext(initial or {}, logger)

@@ -21,6 +21,15 @@ class DataSource(ABC):
 
     A source may have an attribute ``replicates`` (int): the number of replicates of an experiment that reads
     it, unless the experiment says otherwise.
+
+    Examples
+    --------
+    >>> class Numbers(DataSource):
+    ...     replicates = 2
+    ...     def fetch(self, ctx):
+    ...         return [ctx["replicate"], 10]
+    >>> Numbers().fetch(standalone_context({"replicate": 1}))
+    [1, 10]
     """
 
     reads: Sequence[str | Path] = ()
@@ -133,11 +142,25 @@ def data_source(
 ) -> SourceFactory | Callable[[Callable[..., Any]], SourceFactory]:
     """Turn ``fn(ctx, **params)`` (or ``fn(**params)``) into a factory of datasources.
 
+    The factory takes the parameters by name, all that have no default; it raises TypeError for one that is missing or
+    unknown.
+
     Parameters
     ----------
     name : the name to register under; else the function's.
     register : register an instance with default parameters, unless a parameter has no default.
     reads, version, depends_on, volatile : as the attributes of `DataSource`.
+
+    Examples
+    --------
+    >>> @data_source
+    ... def numbers(ctx, *, upto, start=0):
+    ...     return list(range(start, upto))
+    >>> numbers(upto=3).fetch(standalone_context())
+    [0, 1, 2]
+    >>> numbers()
+    Traceback (most recent call last):
+    crystallize.errors.DefinitionTypeError: numbers: missing parameter 'upto'; write numbers(upto=...)
     """
     if callable(name):
         return SourceFactory(name)
@@ -156,7 +179,18 @@ _REGISTRY: dict[str, DataSource] = {}
 
 
 def register_datasource(name: str, source: DataSource) -> None:
-    """Make `source` known as `name`. Raises ValueError when the name is taken."""
+    """Make `source` known as `name`, in this process. Raises ValueError when the name is taken.
+
+    Examples
+    --------
+    >>> @data_source
+    ... def numbers():
+    ...     return [1, 2, 3]
+    >>> register_datasource("numbers", numbers())
+    >>> register_datasource("numbers", numbers())
+    Traceback (most recent call last):
+    crystallize.errors.DefinitionError: datasource 'numbers' is already registered; choose another name, ...
+    """
     if name in _REGISTRY:
         raise DefinitionError(
             f"datasource '{name}' is already registered",
@@ -166,7 +200,19 @@ def register_datasource(name: str, source: DataSource) -> None:
 
 
 def get_datasource(name: str) -> DataSource:
-    """The source registered as `name`. Raises KeyError, listing what is there."""
+    """The source registered as `name`. Raises KeyError, listing what is there.
+
+    Examples
+    --------
+    >>> @data_source("numbers", register=True)
+    ... def some_numbers():
+    ...     return [1, 2, 3]
+    >>> get_datasource("numbers").fetch(standalone_context())
+    [1, 2, 3]
+    >>> get_datasource("letters")
+    Traceback (most recent call last):
+    KeyError: "No datasource registered under 'letters'; available: numbers"
+    """
     if name not in _REGISTRY:
         known = ", ".join(list_datasources()) or "none"
         raise KeyError(f"No datasource registered under '{name}'; available: {known}")
@@ -174,17 +220,42 @@ def get_datasource(name: str) -> DataSource:
 
 
 def unregister_datasource(name: str) -> DataSource | None:
-    """Forget `name`; what was registered under it, if anything."""
+    """Forget `name`; what was registered under it, or None.
+
+    Examples
+    --------
+    >>> register_datasource("both", ExperimentInput(notes=Artifact("notes.txt")))
+    >>> unregister_datasource("both")
+    ExperimentInput(notes=Artifact('notes.txt'))
+    >>> unregister_datasource("both") is None
+    True
+    """
     return _REGISTRY.pop(name, None)
 
 
 def list_datasources() -> list[str]:
-    """The registered names, sorted."""
+    """The registered names, sorted.
+
+    Examples
+    --------
+    >>> register_datasource("test", Artifact("test.csv"))
+    >>> register_datasource("seen", Artifact("seen.csv"))
+    >>> list_datasources()
+    ['seen', 'test']
+    """
     return sorted(_REGISTRY)
 
 
 def clear_registry() -> None:
-    """Forget all names."""
+    """Forget all names.
+
+    Examples
+    --------
+    >>> register_datasource("test", Artifact("test.csv"))
+    >>> clear_registry()
+    >>> list_datasources()
+    []
+    """
     _REGISTRY.clear()
 
 

@@ -16,6 +16,13 @@ from crystallize.experiment.objects.plugins import BasePlugin
 Mode = Literal["serial", "thread", "process", "async", "ray"]
 
 VALID_EXECUTOR_TYPES = frozenset({"thread", "process"})
+"""What `ParallelExecution` can be.
+
+Examples
+--------
+>>> sorted(VALID_EXECUTOR_TYPES)
+['process', 'thread']
+"""
 
 
 class Execution(BasePlugin):
@@ -37,7 +44,17 @@ class Execution(BasePlugin):
 
 @dataclass
 class SerialExecution(Execution):
-    """One trial after the other."""
+    """One trial after the other, in the order of replicates, the baseline first; what happens without any of these.
+
+    Parameters
+    ----------
+    progress : show how many replicates are done.
+
+    Examples
+    --------
+    >>> SerialExecution().workers(trials=10)
+    1
+    """
 
     progress: bool = False
 
@@ -52,7 +69,26 @@ class SerialExecution(Execution):
 
 @dataclass
 class AsyncExecution(Execution):
-    """All trials concurrently in one event loop; for steps that wait for something else."""
+    """All trials concurrently in one event loop; for steps that wait for something else.
+
+    Parameters
+    ----------
+    progress : show how many replicates are done.
+
+    Examples
+    --------
+    >>> import asyncio
+    >>> @data_source
+    ... def nothing():
+    ...     return None
+    >>> @pipeline_step
+    ... async def wait(data, ctx):
+    ...     await asyncio.sleep(0)
+    ...     return data, {"waited": ctx["replicate"]}
+    >>> experiment = Experiment(nothing(), Pipeline([wait()]), [AsyncExecution()], name="waiting", replicates=3)
+    >>> experiment.run().metrics.baseline.metrics
+    {'waited': [0, 1, 2]}
+    """
 
     progress: bool = False
 
@@ -76,8 +112,17 @@ class ParallelExecution(Execution):
 
     Parameters
     ----------
-    max_workers : at most so many at a time; else as many as the machine has processors (one less for
-    processes). executor_type : ``thread`` or ``process``. Raises ValueError for anything else.
+    max_workers : at most so many at a time; else as many as the machine has processors (one less for processes).
+    executor_type : ``thread`` or ``process``. Raises ValueError for anything else.
+    progress : show how many replicates are done.
+
+    Examples
+    --------
+    >>> ParallelExecution(max_workers=4).workers(trials=10)
+    4
+    >>> ParallelExecution(executor_type="proces")
+    Traceback (most recent call last):
+    crystallize.errors.DefinitionError: executor_type is 'proces'; did you mean 'process'?
     """
 
     max_workers: int | None = None
@@ -120,14 +165,20 @@ class ParallelExecution(Execution):
 class RayExecution(Execution):
     """Trials on the machines of a Ray cluster; needs the extra ``ray``.
 
+    Raises DefinitionError (a ValueError) for numbers that cannot be, DefinitionTypeError (a TypeError) for what is no
+    number.
+
     Parameters
     ----------
     address : ``auto`` (the cluster that this machine belongs to), ``local`` (this machine alone), or ``host:port``.
     num_cpus, num_gpus : what a trial needs, where `resources` say nothing else; GPUs whole, or a share of one.
     max_workers : at most so many at a time; else as many as the cluster has room for.
+    progress : show how many replicates are done.
 
-    Raises DefinitionError (a ValueError) for numbers that cannot be, DefinitionTypeError (a TypeError) for what is no
-    number.
+    Examples
+    --------
+    >>> RayExecution(address="local", num_gpus=0.5).limits
+    Limits(timeout=None, retries=0, cpus=1.0, gpus=0.5, memory=None)
     """
 
     address: str = "auto"

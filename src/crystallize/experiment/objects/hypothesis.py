@@ -81,7 +81,20 @@ def verifier() -> Callable[[Callable[..., Any]], VerifierFactory]: ...
 def verifier(
     fn: Callable[..., Any] | None = None, /
 ) -> VerifierFactory | Callable[[Callable[..., Any]], VerifierFactory]:
-    """Turn ``fn(baseline, treatment, **params)`` into a factory of verifiers."""
+    """Turn ``fn(baseline, treatment, **params)`` into a factory of verifiers.
+
+    Both samples are mappings: metric → its values over the replicates. The factory takes the parameters by name and
+    raises TypeError for one that is missing or unknown.
+
+    Examples
+    --------
+    >>> from statistics import mean
+    >>> @verifier
+    ... def gain(baseline, treatment, *, metric):
+    ...     return {"gain": mean(treatment[metric]) - mean(baseline[metric])}
+    >>> gain(metric="score")({"score": [1, 2]}, {"score": [3, 5]})
+    {'gain': 2.5}
+    """
     return VerifierFactory if fn is None else VerifierFactory(fn)
 
 
@@ -91,12 +104,22 @@ class Hypothesis:
     Parameters
     ----------
     verifier : (baseline samples, treatment samples) → mapping.
-    metrics : one metric; a list of them, compared together; a list of lists, compared group by group; None:
-    all
-        metrics of the baseline together.
+    metrics : one metric; a list of them, compared together; a list of lists, compared group by group; None: all metrics
+        of the baseline together.
     ranker : what the verifier says → a number, lower is better; else its ``p_value`` (of several groups, the
         largest), and 1 where there is none.
     name : else the ranker's.
+
+    Examples
+    --------
+    >>> from statistics import mean
+    >>> def saved(baseline, treatment):
+    ...     return {"seconds": mean(baseline["seconds"]) - mean(treatment["seconds"])}
+    >>> faster = Hypothesis(saved, metrics="seconds", ranker=lambda said: -said["seconds"], name="faster")
+    >>> faster.verify({"seconds": [4, 6]}, {"seconds": [1, 3]})
+    {'seconds': 3}
+    >>> faster.rank_treatments({"cached": {"seconds": 3}, "inlined": {"seconds": 4}})
+    {'best': 'inlined', 'ranked': [('inlined', -4), ('cached', -3)]}
     """
 
     def __init__(
@@ -145,7 +168,19 @@ class Hypothesis:
 
 
 def hypothesis(*, verifier: Verify, metrics: Metrics = None, name: str | None = None) -> Callable[[Ranker], Hypothesis]:
-    """Turn a ranker ``fn(result) -> float`` into a `Hypothesis`, called after it unless `name` is given."""
+    """Turn a ranker ``fn(result) -> float`` into a `Hypothesis`, called after it unless `name` is given.
+
+    Examples
+    --------
+    >>> @verifier
+    ... def difference(baseline, treatment):
+    ...     return {"difference": treatment["loss"][0] - baseline["loss"][0]}
+    >>> @hypothesis(verifier=difference(), metrics="loss")
+    ... def lower_loss(result):
+    ...     return result["difference"]
+    >>> lower_loss.name, lower_loss.verify({"loss": [3]}, {"loss": [2]})
+    ('lower_loss', {'difference': -1})
+    """
     return lambda ranker: Hypothesis(verifier, metrics, ranker, name)
 
 

@@ -67,6 +67,16 @@ def inject_from_ctx(fn: Callable[..., Result]) -> Callable[..., Result]:
 
     The context is given by position or as ``ctx=``; to a function without a parameter for it as ``ctx=`` or
     in the second position. Raises TypeError when there is none, and for a parameter that nothing supplies.
+
+    Examples
+    --------
+    >>> @inject_from_ctx
+    ... def greet(name, ctx, *, greeting="hello"):
+    ...     return f"{greeting} {name}"
+    >>> greet(ctx=standalone_context({"name": "Ada", "greeting": "good day"}))
+    'good day Ada'
+    >>> greet("Ada", standalone_context())
+    'hello Ada'
     """
     injection = Injection(fn)
 

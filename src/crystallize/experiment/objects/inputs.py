@@ -19,8 +19,16 @@ from crystallize.experiment.objects.factory import Factory
 class ExperimentInput(DataSource):
     """Several datasources at once; the data is a dict by alias.
 
-    Raises ValueError without inputs, TypeError for an input that is no datasource, ReplicateMismatchError
-    when inputs have counts of replicates that cannot be paired (each is 1 or the same number).
+    Raises ValueError without inputs, TypeError for an input that is no datasource, ReplicateMismatchError (a
+    ValueError) when inputs have counts of replicates that cannot be paired (each is 1 or the same number).
+
+    Examples
+    --------
+    >>> @data_source
+    ... def numbers(*, upto=3):
+    ...     return list(range(upto))
+    >>> ExperimentInput(train=numbers(), test=numbers(upto=1)).fetch(standalone_context())
+    {'train': [0, 1, 2], 'test': [0]}
     """
 
     def __init__(self, **inputs: DataSource) -> None:
@@ -63,7 +71,13 @@ class ExperimentInput(DataSource):
 
 
 MultiArtifactDataSource = ExperimentInput
-"""Its former name."""
+"""The former name of `ExperimentInput`.
+
+Examples
+--------
+>>> MultiArtifactDataSource is ExperimentInput
+True
+"""
 
 
 class ArtifactPath(DataSource):
@@ -74,7 +88,6 @@ class ArtifactPath(DataSource):
     producer : the experiment that writes it.
     step, name : class name of the step, and the file name.
     condition : the producer's condition to read; None follows the reader's.
-    require_metadata : whether the producer must have finished a run.
     replicates : the producer's count, once that is known.
     """
 
@@ -84,14 +97,11 @@ class ArtifactPath(DataSource):
         step: str,
         name: str = "data.json",
         condition: str | None = None,
-        *,
-        require_metadata: bool = False,
     ) -> None:
         self.producer = producer
         self.step = step
         self.name = name
         self.condition = condition
-        self.require_metadata = require_metadata
         self.replicates: int | None = None
 
     def fetch(self, ctx: FrozenContext) -> Path:

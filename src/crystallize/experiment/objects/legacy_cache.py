@@ -10,7 +10,13 @@ from typing import Any
 
 
 def compute_hash(obj: Any) -> str:
-    """SHA-256, hexadecimal, of the pickle of `obj`; equal values may differ in it."""
+    """SHA-256, hexadecimal, of the pickle of `obj`; equal values may differ in it.
+
+    Examples
+    --------
+    >>> len(compute_hash([1, 2])), compute_hash([1, 2]) == compute_hash([1, 3])
+    (64, False)
+    """
     import hashlib
     import pickle
 
@@ -20,8 +26,13 @@ def compute_hash(obj: Any) -> str:
 def load_cache(step_hash: str, input_hash: str) -> Any:
     """What was stored under the two hashes.
 
-    Raises FileNotFoundError when nothing was, OSError when it cannot be read. Unpickles a file of the user's
-    own.
+    Raises FileNotFoundError when nothing was, OSError when it cannot be read. Unpickles a file of the user's own.
+
+    Examples
+    --------
+    >>> store_cache("step", "input", [1, 2])
+    >>> load_cache("step", "input")
+    [1, 2]
     """
     import pickle
 
@@ -35,7 +46,17 @@ def load_cache(step_hash: str, input_hash: str) -> Any:
 
 
 def store_cache(step_hash: str, input_hash: str, data: Any) -> None:
-    """Store `data` under the two hashes unless something is there. Raises OSError when it cannot be."""
+    """Store `data` under the two hashes unless something is there. Raises OSError when it cannot be.
+
+    The file is ``.cache/<step_hash>/<input_hash>.pkl``, below the working directory or ``CRYSTALLIZE_CACHE_DIR``.
+
+    Examples
+    --------
+    >>> store_cache("step", "input", "first")
+    >>> store_cache("step", "input", "second")
+    >>> load_cache("step", "input")
+    'first'
+    """
     import pickle
     import tempfile
 

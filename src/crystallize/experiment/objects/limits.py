@@ -20,7 +20,13 @@ _QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", re.IGNORECASE)
 
 
 class Limits(NamedTuple):
-    """As a step or an experiment declares them; make them with `Limits.of`."""
+    """What a step or an experiment may take and needs; make them with `Limits.of`.
+
+    Examples
+    --------
+    >>> Limits.of(timeout="5min", retries=2, resources={"memory": "4GB"})
+    Limits(timeout=300.0, retries=2, cpus=None, gpus=None, memory=4000000000)
+    """
 
     timeout: float | None = None
     """Seconds."""
@@ -42,13 +48,13 @@ class Limits(NamedTuple):
     ) -> Self:
         """What the three arguments mean wherever they are written.
 
+        Raises DefinitionError (a ValueError), or DefinitionTypeError (a TypeError), which name the key.
+
         Parameters
         ----------
         timeout : seconds, or a text such as ``"30s"``, ``"5min"``, ``"2h"``; None: no limit.
         retries : how often what failed is tried again, after 1 s, 2 s, 4 s, …, at most a minute.
         resources : ``{"cpus": 2, "gpus": 0.5, "memory": "4GB"}``, each optional; None: nothing special.
-
-        Raises DefinitionError (a ValueError), or DefinitionTypeError (a TypeError), which name the key.
         """
         given = _checked(retries, resources)
         memory = given.get("memory")

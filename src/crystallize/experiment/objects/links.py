@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from crystallize.experiment.objects.artifact import Artifact, GatheredArtifact
 from crystallize.experiment.objects.datasource import DataSource
 from crystallize.experiment.objects.inputs import ArtifactPath, ExperimentInput
+from crystallize.experiment.objects.treatment import Treatment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,11 +42,27 @@ class Link:
     gather: bool
     loader: Callable[[Path], Any] | None
     """None: the reader gets the path itself."""
+    treatment: str | None = None
+    """The condition in which alone it is read, whose treatment has a datasource of its own; None: it is read in the
+    others."""
 
 
 def links_of(datasource: DataSource | None, port: str = WHOLE) -> list[Link]:
     """The links of a datasource, or of the part of one that stands at `port`, in the order in which it reads them."""
     return list(_walk(port, datasource))
+
+
+def links_of_all(datasource: DataSource | None, treatments: Iterable[Treatment]) -> list[Link]:
+    """The links of an experiment: of its datasource, then of those that treatments put in its place."""
+    return [
+        *links_of(datasource),
+        *(
+            replace(link, treatment=treatment.name)
+            for treatment in treatments
+            if treatment.datasource is not None
+            for link in links_of(treatment.datasource, f"{treatment.name}@{WHOLE}")
+        ),
+    ]
 
 
 def volatile_sources(datasource: DataSource | None) -> dict[str, DataSource]:

@@ -66,6 +66,19 @@ class Pipeline:
     """Steps that each work on the data the one before gave.
 
     Raises ValueError without steps, TypeError for a step that is none.
+
+    Examples
+    --------
+    >>> @pipeline_step
+    ... def shift(data, *, by=1):
+    ...     return data + by
+    >>> both = Pipeline([shift(), shift(by=5)])
+    >>> both.run(0, standalone_context())
+    6
+    >>> both.signature()
+    "ShiftStep{}|ShiftStep{'by': 5}"
+    >>> [step["ctx_changes"]["metrics"] for step in both.get_provenance()]
+    [{}, {}]
     """
 
     def __init__(self, steps: Iterable[PipelineStep]) -> None:
@@ -103,6 +116,8 @@ class Pipeline:
     ) -> Any:
         """Execute the steps on `data`; what the last one gave, with the provenance if asked for.
 
+        Raises PipelineExecutionError from what a step raised.
+
         Parameters
         ----------
         verbose : log what steps read from the context and keep it in the provenance.
@@ -111,8 +126,6 @@ class Pipeline:
         experiment : its plugins are called before and after each step.
         observer : called before and after each step, after the plugins.
         memo : may stand in for cacheable steps; without one they all run.
-
-        Raises PipelineExecutionError from what a step raised.
         """
         if verbose and not isinstance(ctx, LoggingContext):
             ctx = LoggingContext(ctx, logger)
@@ -144,7 +157,16 @@ class Pipeline:
 
 
 def pipeline(*steps: PipelineStep) -> Pipeline:
-    """A pipeline of `steps`."""
+    """A pipeline of `steps`.
+
+    Examples
+    --------
+    >>> @pipeline_step
+    ... def shift(data, *, by=1):
+    ...     return data + by
+    >>> pipeline(shift(), shift(by=5)).run(0, standalone_context())
+    6
+    """
     return Pipeline(steps)
 
 

@@ -30,6 +30,21 @@ class BasePlugin:
 
     `init_hook` is called when the experiment is made; `before_run` and `after_run` once per run in which at
     least one trial runs; the others for every trial that runs, none for a trial that is reused.
+
+    Examples
+    --------
+    >>> class Teller(BasePlugin):
+    ...     affects_results = False
+    ...     def after_run(self, experiment, result):
+    ...         print(experiment.name, result.metrics.baseline.metrics)
+    >>> @pipeline_step
+    ... def double(data):
+    ...     return data, {"doubled": 2 * data["start"]}
+    >>> @data_source
+    ... def start():
+    ...     return {"start": 21}
+    >>> result = Experiment(start(), Pipeline([double()]), plugins=[Teller()], name="told").run()
+    told {'doubled': [42]}
     """
 
     affects_results: bool = True
@@ -95,7 +110,17 @@ SeedFunction = Callable[[int], Any]
 
 
 def default_seed_function(seed: int, *, numpy: bool = False) -> None:
-    """Seed `random`, and numpy's global generator if numpy is imported already or `numpy` asks for it."""
+    """Seed `random`, and numpy's global generator if numpy is imported already or `numpy` asks for it.
+
+    Examples
+    --------
+    >>> import random
+    >>> default_seed_function(7)
+    >>> first = random.random()
+    >>> default_seed_function(7)
+    >>> random.random() == first
+    True
+    """
     import random
 
     random.seed(seed)
@@ -114,6 +139,12 @@ class SeedPlugin(BasePlugin):
     seed : the base; None counts as 0, so that results are the same in every run.
     auto_seed : give each replicate a seed of its own, else all get the base.
     seed_fn : seeds the generators that steps draw from; else `default_seed_function`.
+
+    Examples
+    --------
+    >>> seeds = SeedPlugin(seed=7)
+    >>> [seeds.seed_for(replicate) for replicate in range(3)]
+    [7, 31344, 62681]
     """
 
     seed: int | None = None
@@ -149,6 +180,12 @@ class LoggingPlugin(BasePlugin):
     ----------
     verbose : log every step that finished, and every value that steps read from the context.
     log_level : name of a level; an unknown one counts as INFO.
+
+    Examples
+    --------
+    >>> import logging
+    >>> LoggingPlugin(log_level="warning").logger().level == logging.WARNING
+    True
     """
 
     verbose: bool = False
@@ -162,7 +199,9 @@ class LoggingPlugin(BasePlugin):
 
         logger = logging.getLogger("crystallize")
         level = logging.getLevelName(self.log_level.upper())
-        logger.setLevel(level if isinstance(level, int) else logging.INFO)
+        wanted = level if isinstance(level, int) else logging.INFO
+        if logger.level != wanted:  # setting it makes every logger of the process look again
+            logger.setLevel(wanted)
         if not logger.handlers:
             logger.addHandler(logging.StreamHandler())
         return logger
@@ -212,7 +251,24 @@ class ArtifactPlugin(BasePlugin):
     root_dir : folder of all experiments; relative to the working directory.
     versioned : show every run that executes something under a new version, else always under ``v0``.
     artifact_retention : how many versions keep their artifacts; 0 or less: all.
-    big_file_threshold_mb : larger files are kept in the newest version only.
+    big_file_threshold_mb : files larger than so many megabytes are kept in the newest version only.
+
+    Examples
+    --------
+    >>> @data_source
+    ... def number():
+    ...     return 1
+    >>> @pipeline_step
+    ... def note(data, *, text: Artifact):
+    ...     text.write(f"number {data}")
+    >>> text = Artifact("note.txt")
+    >>> shown = ArtifactPlugin(root_dir="results", versioned=True)
+    >>> experiment = Experiment(number(), Pipeline([note(text=text)]), [shown], name="notes", outputs=[text])
+    >>> path = experiment.run().get_artifact("note.txt")["baseline"]
+    >>> path.relative_to(path.parents[6]).as_posix()
+    'results/notes/v0/replicate_0/baseline/NoteStep/note.txt'
+    >>> shown.version
+    0
     """
 
     root_dir: str | Path = "data"

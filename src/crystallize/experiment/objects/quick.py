@@ -23,12 +23,17 @@ def quick_experiment(
 
     Parameters
     ----------
-    fn : called with the configuration (unless that is None) and, when it has a parameter ``ctx`` or takes at
-    least
+    fn : called with the configuration (unless that is None) and, when it has a parameter ``ctx`` or takes at least
         two, a context that holds ``replicate``, ``condition`` and ``seed``.
     configs : name → configuration; else the one configuration ``baseline``, which is None.
+    replicates : how often each is called.
     seed : seeds `random` and numpy before each call, differently for each replicate; None leaves them alone.
     verbose : print each call.
+
+    Examples
+    --------
+    >>> quick_experiment(lambda config, ctx: config * ctx["replicate"], {"one": 1, "ten": 10}, replicates=3)
+    {'one': [0, 1, 2], 'ten': [0, 10, 20]}
     """
     names = configs if configs is not None else {BASELINE_CONDITION: None}
     results: dict[str, list[Any]] = {name: [] for name in names}

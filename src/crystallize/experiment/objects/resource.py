@@ -69,6 +69,18 @@ def resource_factory(fn: Callable[..., Any], *, key: Hashable | None = None) -> 
 
     Put it into `initial_ctx`, a treatment or the context of `setup`, and name it as a parameter of a step.
     `key` joins resources of different functions, and of closures that are made anew.
+
+    Examples
+    --------
+    >>> connect = resource_factory(lambda ctx: {"connected to": ctx["host"]})
+    >>> @pipeline_step
+    ... def ask(data, *, client):
+    ...     return client
+    >>> ctx = standalone_context({"host": "localhost", "client": connect})
+    >>> ask()("question", ctx)
+    {'connected to': 'localhost'}
+    >>> ask()("another", ctx) is ask()("question", ctx)
+    True
     """
     return Resource(fn, key)
 

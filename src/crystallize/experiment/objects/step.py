@@ -24,6 +24,22 @@ class PipelineStep(ABC):
 
     A result that is a tuple of two whose second is a mapping counts as (data, metrics), also when both are
     dicts; anything else is the data for the next step.
+
+    Examples
+    --------
+    >>> class Shift(PipelineStep):
+    ...     def __init__(self, by):
+    ...         self.by = by
+    ...     @property
+    ...     def params(self):
+    ...         return {"by": self.by}
+    ...     def __call__(self, data, ctx):
+    ...         return data + self.by, {"shifted": self.by}
+    >>> ctx = standalone_context()
+    >>> Pipeline([Shift(1), Shift(2)]).run(10, ctx)
+    13
+    >>> ctx.metrics["shifted"]
+    (1, 2)
     """
 
     cacheable: bool = False
@@ -177,10 +193,26 @@ def pipeline_step(
 ) -> StepFactory | Callable[[Callable[..., Any]], StepFactory]:
     """Turn ``fn(data, [ctx,] *, params...)`` into a factory of steps; with or without parentheses.
 
+    A parameter has the value that the factory was given, else the one that the context has under its name, else its
+    default. The factory raises TypeError for an unknown parameter, the call for one that nothing supplies.
+
     Parameters
     ----------
     cacheable, reads, version, depends_on, volatile : as the attributes of `PipelineStep`.
     timeout, retries, resources : see `Limits.of`.
+
+    Examples
+    --------
+    >>> @pipeline_step(cacheable=True)
+    ... def scale(data, ctx, *, factor=1):
+    ...     ctx.record("largest", factor * max(data))
+    ...     return [factor * value for value in data]
+    >>> ctx = standalone_context({"factor": 3})
+    >>> scale()([1, 2], ctx), scale(factor=10)([1, 2], ctx)
+    ([3, 6], [10, 20])
+    >>> scale(facto=10)
+    Traceback (most recent call last):
+    crystallize.errors.DefinitionTypeError: scale: there is no parameter 'facto'; did you mean 'factor'?
     """
     if fn is not None:
         return StepFactory(fn)

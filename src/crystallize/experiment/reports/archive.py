@@ -9,11 +9,14 @@ from pathlib import Path
 from crystallize.errors import DefinitionError, UnknownNameError, nearest
 from crystallize.experiment.objects.constants import BASELINE_CONDITION
 from crystallize.experiment.reports.candidates import Candidate, candidates
+from crystallize.fingerprint.digest import Digest
+from crystallize.fingerprint.manifest import Part, Piece
 from crystallize.history.history import GroupRow, History, RunRow
 from crystallize.history.stats import Stats
 from crystallize.plan.standing import Standing
 from crystallize.session import Session
 from crystallize.settings import Settings
+from crystallize.store.record import Record
 from crystallize.store.store import Store
 
 LATEST = "latest"
@@ -77,6 +80,21 @@ class Archive:
     def candidates(self, experiment: str, limit: int) -> list[Candidate]:
         """What the last runs had of an experiment, newest first."""
         return candidates(experiment, self.history.runs(experiment, limit), self.history, self.store)
+
+    def served(self, run: int, experiment: str) -> dict[str, Record]:
+        """Label → the record that served the trial, for the trials of an experiment in a run."""
+        numbers = self.history.served.of(run, experiment)
+        records = {label: self.store.record(number) for label, number in numbers.items()}
+        return {label: record for label, record in records.items() if record is not None}
+
+    def parts_of(self, record: Record) -> list[Part]:
+        """What a trial was made of."""
+        _, parts = self.store.manifest_of(record.number) or ("", [])
+        return parts
+
+    def pieces_of(self, digest: Digest) -> list[Piece]:
+        """The definitions behind a part of code, as they were recorded; none where that is not known."""
+        return self.store.pieces_of(digest)
 
     def groups(self, run: int, experiment: str | None = None) -> list[GroupRow]:
         """The counts of a run by experiment; of one of them, when given."""

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from crystallize.experiment.reports.difference import Difference
 from crystallize.experiment.reports.dry_run import reason_parts
-from crystallize.experiment.reports.explanation import Difference, Explanation
+from crystallize.experiment.reports.explanation import Explanation
 from crystallize.experiment.reports.lines import line
 from crystallize.words import ranges
 
@@ -45,10 +46,11 @@ def _print_explanation(console: Console, explanation: Explanation) -> None:
             noun = "replicate" if replicates_told.isdecimal() else "replicates"
             line(console, (f"    {', '.join(conditions)} · {noun} {replicates_told}", "dim"))
     for change in explanation.changes:
-        _print_difference(console, change)
+        print_difference(console, change)
 
 
-def _print_difference(console: Console, change: Difference) -> None:
+def print_difference(console: Console, change: Difference) -> None:
+    """A diff of code, or a value before and after."""
     if not change.diff:
         told = [text if text is not None else "(nothing)" for text in (change.old, change.new)]
         line(console, f"    {change.name}: ", (told[0], "red"), " → ", (told[1], "green"))

@@ -6,33 +6,19 @@ from the same explanations.
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from crystallize.engine.foresee import Foreseen
-from crystallize.fingerprint.manifest import Change, Manifest, Piece
+from crystallize.experiment.reports.difference import Difference, differences
+from crystallize.fingerprint.manifest import Change, Manifest
 from crystallize.fingerprint.reads.observations import describe
 from crystallize.history.history import JobRow
-from crystallize.store.reason import changed_pieces
 from crystallize.store.record import Record
 from crystallize.store.reuse import Hit, Miss
 from crystallize.store.store import Store
 from crystallize.words import ago
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One thing that changed."""
-
-    name: str
-    """Of the definition (``steps.train``) or of the part (``param.train.lr``, ``input.rows``)."""
-    old: str | None
-    new: str | None
-    """Previews; None: not there."""
-    diff: str = ""
-    """Unified, of an edited definition; empty elsewhere."""
 
 
 @dataclass(slots=True)
@@ -184,23 +170,4 @@ def _differences(change: Change, manifest: Manifest, store: Store) -> Iterator[D
     """What a changed part comes down to: the definitions behind it, where it is one of code and they are known."""
     old = store.pieces_of(change.old.digest) if change.old is not None else []
     new = manifest.table.pieces.get(change.new.digest, ()) if change.new is not None else ()
-    pairs = changed_pieces(old, new) if old and new else []
-    for before, after in pairs:
-        yield _piece_difference(before, after)
-    if not pairs:
-        yield Difference(
-            change.name,
-            None if change.old is None else change.old.preview,
-            None if change.new is None else change.new.preview,
-        )
-
-
-def _piece_difference(old: Piece | None, new: Piece | None) -> Difference:
-    name = (new or old or Piece("", b"", "")).name  # type: ignore[arg-type]
-    before, after = ([] if piece is None else piece.text.splitlines() for piece in (old, new))
-    diff = difflib.unified_diff(before, after, f"{name} (before)", f"{name} (now)", lineterm="")
-    return Difference(name, _first_line(old), _first_line(new), "\n".join(diff))
-
-
-def _first_line(piece: Piece | None) -> str | None:
-    return None if piece is None else piece.text.strip().partition("\n")[0]
+    return differences(change, old, new)

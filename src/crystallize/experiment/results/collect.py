@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,13 +38,15 @@ class Collected:
     """(condition, replicate) → how it ended; a trial that was cancelled is not in it."""
     fetches: list[Record] = field(default_factory=list)
     """Of what was fetched for trials; one fetch may have served several."""
+    _listed: dict[str, list[tuple[int, TrialEnd]]] = field(default_factory=dict)
+    """What `of` found, until another trial of the condition ends."""
 
-    def of(self, condition: str) -> Iterator[tuple[int, TrialEnd]]:
+    def of(self, condition: str) -> Sequence[tuple[int, TrialEnd]]:
         """Replicate and end of each settled trial of one condition, in order of replicates."""
-        for replicate in range(self.replicates):
-            end = self.ends.get((condition, replicate))
-            if end is not None:
-                yield replicate, end
+        if condition not in self._listed:
+            found = ((replicate, self.ends.get((condition, replicate))) for replicate in range(self.replicates))
+            self._listed[condition] = [(replicate, end) for replicate, end in found if end is not None]
+        return self._listed[condition]
 
     def is_complete(self, condition: str) -> bool:
         """Whether every replicate of the condition succeeded."""
@@ -93,6 +95,7 @@ class Collected:
     ) -> None:
         task = event.job.task
         self.ends[(task.condition, task.replicate)] = end
+        self._listed.pop(task.condition, None)
 
 
 def _tags_of(record: Record, metric: str) -> list[dict[str, Any]]:

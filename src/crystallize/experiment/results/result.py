@@ -17,14 +17,15 @@ from crystallize.experiment.results.structs import ExperimentMetrics, Hypothesis
 class Result:
     """What a run of an experiment gave.
 
+    Two results are equal when their metrics, artifacts and errors are; how they came about does not count.
+
     Attributes
     ----------
     metrics : by condition, with the hypotheses.
     artifacts : file name → condition → path of the first replicate's file.
     errors : ``<condition>_rep_<replicate>`` → the exception, with its text as `traceback_str`.
-    provenance : ``pipeline_signature``, ``replicates``, ``seeds`` and ``ctx_changes`` (condition → replicate
-    →
-        one record per step).
+    provenance : ``pipeline_signature``, ``replicates``, ``seeds`` and ``ctx_changes`` (condition → replicate → one
+        record per step).
     name : of the experiment.
     run : number of the run, in the history of the experiment's results.
     pinned : number of the run whose trials were taken as they are, when they were pinned.
@@ -34,7 +35,27 @@ class Result:
     reasons : ``<condition>_rep_<replicate>`` → why it ran.
     notices : what the user should know, a sentence each.
 
-    Two results are equal when their metrics, artifacts and errors are; how they came about does not count.
+    Examples
+    --------
+    >>> @data_source
+    ... def numbers():
+    ...     return [1, 2, 3]
+    >>> @pipeline_step
+    ... def divide(data, ctx, *, by=2):
+    ...     ctx.record("share", sum(data) / by)
+    ...     return data
+    >>> zero = Treatment("zero", {"by": 0})
+    >>> result = Experiment(numbers(), Pipeline([divide()]), name="shares", treatments=[zero], replicates=2).run()
+    >>> result.metrics.baseline.metrics
+    {'share': [3.0, 3.0]}
+    >>> print(result.errors["zero_rep_1"])
+    step DivideStep failed: ZeroDivisionError: division by zero
+    >>> result.print_tree("treatment > step")
+    Experiment Summary
+    └── baseline
+        └── DivideStep
+    >>> Result.from_json(result.to_json()).metrics == result.metrics
+    True
     """
 
     def __init__(
@@ -104,7 +125,7 @@ class Result:
     def from_dict(cls, told: Mapping[str, Any]) -> Result:
         """The result that `to_dict` told of: its values in the form that JSON has of them, its errors by their texts.
 
-        Raises ValidationError (a ValueError) where that is no result.
+        Raises ValidationError where that is no result.
         """
         from crystallize.experiment.results.result_json import parts_of
 

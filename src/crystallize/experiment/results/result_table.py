@@ -78,5 +78,7 @@ def _pandas() -> Any:
     try:
         import pandas
     except ImportError as error:
-        raise ImportError("pandas is required for tables; install it, or use to_dict()") from error
+        raise ImportError(
+            "pandas is required for tables; pip install 'crystallize-dag[data]', or use to_dict()"
+        ) from error
     return pandas

@@ -15,6 +15,21 @@ def load_metrics(exp_dir: Path | str, version: int | None = None) -> tuple[int, 
     """The version, the baseline's metrics and each treatment's; of the newest version by default.
 
     ``(-1, {}, {})`` when there is none.
+
+    Examples
+    --------
+    >>> @data_source
+    ... def number():
+    ...     return 4
+    >>> @pipeline_step
+    ... def scale(data, *, factor=1):
+    ...     return data, {"scaled": factor * data}
+    >>> ten = Treatment("ten", {"factor": 10})
+    >>> result = Experiment(number(), Pipeline([scale()]), name="scales", treatments=[ten]).run()
+    >>> load_metrics("data/scales")
+    (0, {'scaled': [4]}, {'ten': {'scaled': [40]}})
+    >>> load_metrics("data/absent")
+    (-1, {}, {})
     """
     folder = Path(exp_dir)
     known = _versions(folder)
@@ -31,6 +46,19 @@ def load_all_metrics(
     """As `load_metrics`, with the newest metrics of every treatment that any version up to `version` has.
 
     The treatments are name → (the version they are from, metrics).
+
+    Examples
+    --------
+    >>> @data_source
+    ... def number():
+    ...     return 4
+    >>> @pipeline_step
+    ... def scale(data, *, factor=1):
+    ...     return data, {"scaled": factor * data}
+    >>> ten = Treatment("ten", {"factor": 10})
+    >>> result = Experiment(number(), Pipeline([scale()]), name="scales", treatments=[ten]).run()
+    >>> load_all_metrics("data/scales")
+    (0, {'scaled': [4]}, {'ten': (0, {'scaled': [40]})})
     """
     chosen, baseline, _ = load_metrics(exp_dir, version)
     folder = Path(exp_dir)

@@ -28,9 +28,16 @@ class ByValue:
 
 @dataclass(eq=False)
 class TreatmentMetrics(ByValue):
-    """The metrics of one condition."""
+    """The metrics of one condition.
+
+    Examples
+    --------
+    >>> TreatmentMetrics({"loss": [0.5, 0.4]}) == TreatmentMetrics({"loss": [0.5, 0.4]})
+    True
+    """
 
     metrics: Samples
+    """Metric → its values, over the replicates that succeeded, in order."""
     tags: dict[str, list[dict[str, Any]]] = field(default_factory=dict, compare=False)
     """Metric → the tags of each of its values; only of metrics that have any."""
     replicates: dict[str, list[int]] = field(default_factory=dict, compare=False)
@@ -54,7 +61,15 @@ class TreatmentMetrics(ByValue):
 
 @dataclass(eq=False)
 class HypothesisResult(ByValue):
-    """What a hypothesis says."""
+    """What a hypothesis says.
+
+    Examples
+    --------
+    >>> ranking = {"best": "deep", "ranked": [("deep", 0.01)]}
+    >>> said = HypothesisResult("lower loss", {"deep": {"p_value": 0.01}}, ranking)
+    >>> said.get_for_treatment("deep"), said.get_for_treatment("wide")
+    ({'p_value': 0.01}, None)
+    """
 
     name: str
     results: dict[str, Any]
@@ -69,11 +84,27 @@ class HypothesisResult(ByValue):
 
 @dataclass(eq=False)
 class ExperimentMetrics(ByValue):
-    """The metrics of all conditions, and what the hypotheses say of them."""
+    """The metrics of all conditions, and what the hypotheses say of them.
+
+    Examples
+    --------
+    >>> metrics = ExperimentMetrics(
+    ...     TreatmentMetrics({"loss": [0.5]}),
+    ...     {"deep": TreatmentMetrics({"loss": [0.4]})},
+    ...     [HypothesisResult("lower loss", {"deep": {"p_value": 0.01}}, {"best": "deep"})],
+    ... )
+    >>> dict(metrics.conditions())
+    {'baseline': {'loss': [0.5]}, 'deep': {'loss': [0.4]}}
+    >>> metrics.to_df().to_dict("records")
+    [{'condition': 'deep', 'hypothesis': 'lower loss', 'p_value': 0.01}]
+    """
 
     baseline: TreatmentMetrics
+    """Of the condition without a treatment; empty when all its replicates failed."""
     treatments: dict[str, TreatmentMetrics]
+    """Treatment → its metrics, for those of which a replicate succeeded."""
     hypotheses: list[HypothesisResult] = field(default_factory=list)
+    """In the order of the experiment's."""
 
     def conditions(self) -> Iterator[tuple[str, Samples]]:
         """Condition and metrics, the baseline first."""
@@ -97,23 +128,46 @@ class ExperimentMetrics(ByValue):
 
 @dataclass(eq=False)
 class ReplicateResult(ByValue):
-    """What one replicate gave, in all conditions."""
+    """What one replicate gave, in all conditions: what `replicate_fn` gives to a plugin's own loop.
+
+    Examples
+    --------
+    >>> ReplicateResult({"loss": [0.5]}, 7, {"deep": {"loss": [0.4]}}, {"deep": 7}, {}, {}).treatment_metrics
+    {'deep': {'loss': [0.4]}}
+    """
 
     baseline_metrics: Samples | None
+    """Metric → its values; None when the baseline failed."""
     baseline_seed: int | None
     treatment_metrics: dict[str, Samples]
+    """Treatment → metric → its values."""
     treatment_seeds: dict[str, int | None]
+    """Treatment → the seed; the same as the baseline's."""
     errors: dict[str, BaseException]
+    """``<condition>_rep_<replicate>`` → the exception."""
     provenance: dict[str, list[Mapping[str, Any]]]
+    """Condition → one record per step."""
 
 
 @dataclass(eq=False)
 class AggregateData(ByValue):
-    """What all replicates gave, by condition."""
+    """What all replicates gave, by condition.
+
+    Examples
+    --------
+    >>> AggregateData({"loss": [0.5, 0.6]}, {}, [7, 31344], {}, {}, {}).baseline_seeds
+    [7, 31344]
+    """
 
     baseline_metrics: Samples
+    """Metric → its values, in the order of replicates."""
     treatment_metrics_dict: dict[str, Samples]
+    """Treatment → metric → its values, likewise."""
     baseline_seeds: list[int]
+    """One per replicate."""
     treatment_seeds_agg: dict[str, list[int]]
+    """Treatment → one per replicate."""
     provenance_runs: dict[str, dict[int, list[Mapping[str, Any]]]]
+    """Condition → replicate → one record per step."""
     errors: dict[str, BaseException]
+    """``<condition>_rep_<replicate>`` → the exception."""

@@ -63,12 +63,12 @@ class ExperimentView:
         self._about = about
         self._versioned = versioned
         self._keep, self._big_bytes = keep_versions, big_bytes
-        self._conditions = frozenset(conditions)
+        self._conditions = tuple(conditions)
         self._replicates = replicates
         self.version = newest_version(shared.store.root / name) if versioned else 0
         """The number of the version folder."""
         self._set_paths()
-        self._rows = dict(shared.of(self.folder))
+        self._rows = shared.take(self.folder)
         self._opened: set[str] = set()
         self._began = False
         self._laid: dict[str, dict[str, ViewFile]] = {}
@@ -141,8 +141,8 @@ class ExperimentView:
             laid[path] = self._lay(output, path)
 
     def settle(self, collected: Collected) -> None:
-        """Brings results, markers and rows in line with what the run's trials have come to."""
-        for gone in self._rows.keys() - self._conditions - {FOLDER_ROW}:
+        """Brings results, markers and rows in line with what the run's trials have come to; the last thing asked."""
+        for gone in self._rows.keys() - {*self._conditions, FOLDER_ROW}:
             self._remove(gone)
         for condition in collected.conditions:
             self._settle(condition, collected)
@@ -151,6 +151,7 @@ class ExperimentView:
             self._shared.flush()
             versions = list(versions_of(self._store.root / self._name))
             prune(self._store, self._name, versions, keep=self._keep, big_bytes=self._big_bytes)
+        self._rows, self._laid = {}, {}  # needed no more, and a large plan has many
 
     def _settle(self, condition: str, collected: Collected) -> None:
         records = [end.record for _, end in collected.of(condition) if end.record is not None]

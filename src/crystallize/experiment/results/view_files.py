@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from crystallize.errors import MissingFileError
+from crystallize.experiment.objects.constants import METADATA_FILENAME
 from crystallize.fingerprint.digest import digest_bytes
 from crystallize.store.placing import write_whole
 from crystallize.store.store import Store
@@ -27,6 +29,13 @@ def versions_of(folder: Path) -> Iterator[int]:
 def newest_version(folder: Path) -> int:
     """The highest version in an experiment's folder; 0 when there is none."""
     return max(versions_of(folder), default=0)
+
+
+def check_shown(folder: Path) -> None:
+    """Raises MissingFileError unless the newest version in an experiment's folder tells what it shows."""
+    path = folder / f"v{newest_version(folder)}" / METADATA_FILENAME
+    if not path.is_file():
+        raise MissingFileError("the experiment has no results yet", path=path, remedy="run it first")
 
 
 def write_file(root: Path, path: str, data: bytes) -> ViewFile:

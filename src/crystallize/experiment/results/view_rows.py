@@ -22,9 +22,9 @@ class ViewRows:
         self._rows = store.views.of_many(folders)
         self._waiting: list[View] = []
 
-    def of(self, folder: str) -> dict[str, View]:
-        """Condition → row, as the run found it."""
-        return self._rows.get(folder, {})
+    def take(self, folder: str) -> dict[str, View]:
+        """Condition → row, as the run found it. They are the caller's from then on: a large plan has many."""
+        return self._rows.pop(folder, {})
 
     def put_now(self, view: View) -> None:
         """Commits a row, and all that wait."""

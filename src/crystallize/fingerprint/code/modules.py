@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from crystallize.fingerprint.code.source import Source
 from crystallize.fingerprint.code.staleness import is_edited
 from crystallize.fingerprint.origin import PACKAGE_FOLDERS
-from crystallize.fingerprint.reads.looks import LOADED, look_at
+from crystallize.fingerprint.reads.looks import LOADED, Look, look_at
 
 Namespace = Mapping[str, Any]
 
@@ -111,6 +111,7 @@ class Module:
     def source(self) -> Source:
         """Its text as loaded, else as the file is now; empty when there is none."""
         text = self.live.get(SOURCE, self._text)
+        self._look = self._now()
         return Source(text if isinstance(text, str) else _read(self.path))
 
     @cached_property
@@ -119,8 +120,26 @@ class Module:
         if self.path is None or not self.live or SOURCE in self.live:
             return False
         if LOADED in self.live:
-            return bool(look_at(("file", str(self.path))) != self.live[LOADED])
+            return bool(self._now() != self.live[LOADED])
         return is_edited(self.path, self.live.get("__cached__"))
+
+    def was_loaded_otherwise(self) -> bool:
+        """Whether it was loaded after its text was read here, and from another text; False while it is not loaded."""
+        if self.live or self.path is None or "source" not in vars(self):
+            return False
+        names = self._names_by_now()
+        if SOURCE in names:
+            return bool(names[SOURCE] != self.source.text)
+        return bool(names) and names.get(LOADED, self._now()) != self._look
+
+    def _names_by_now(self) -> Namespace:
+        inner = self.name[len(self.world.package) + 1 :] if self.world else ""
+        loaded = self.world.find(inner) if self.world else sys.modules.get(self.name)
+        return getattr(loaded, "__dict__", {})
+
+    def _now(self) -> Look:
+        """How its file looks."""
+        return None if self.path is None else look_at(("file", str(self.path)))
 
     @property
     def is_binary(self) -> bool:

@@ -71,8 +71,18 @@ def digest_value(value: object, code_of: CodeOf, *, root: Path | None = None, wh
 def register_encoder(type_: type[T], encode: Callable[[T], object]) -> None:
     """Tell instances of exactly `type_` apart by what `encode` returns for them, which must be encodable.
 
-    A subclass needs its own registration, since it may hold more. Registering again replaces.
-    DefinitionTypeError if `type_` is no class, or a builtin whose contents are known.
+    A subclass needs its own registration, since it may hold more. Registering again replaces. Raises
+    DefinitionTypeError (a TypeError) if `type_` is no class, or a builtin whose contents are known.
+
+    Examples
+    --------
+    >>> class Model:
+    ...     def __init__(self, weights):
+    ...         self.weights = weights
+    ...         self.lock = object()
+    >>> register_encoder(Model, lambda model: model.weights)
+    >>> treatment("fitted", {"model": Model([0.1, 0.2])})
+    Treatment('fitted')
     """
     if not isinstance(type_, type):
         raise DefinitionTypeError(f"register_encoder was given {preview(type_)}", remedy="give it a class")

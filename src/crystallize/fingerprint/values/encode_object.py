@@ -9,6 +9,7 @@ from __future__ import annotations
 from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from crystallize.errors import NotReusableError
 from crystallize.fingerprint.origin import installed_name, is_installed
 from crystallize.fingerprint.values.encode_builtin import EXACT, by_attributes, index_place
 from crystallize.fingerprint.values.encoder import REMEDY, Encoder, Handler, unclear
@@ -47,6 +48,8 @@ def registered(tell: Any) -> Handler:
         kind = type(value)
         try:
             told = tell(value)
+        except NotReusableError:
+            raise
         except Exception as error:
             what = f"an instance of {kind.__qualname__} whose encoder raised {type(error).__name__}: {error}"
             raise unclear(what, "mend the function given to register_encoder") from error
