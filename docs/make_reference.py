@@ -106,8 +106,8 @@ def _index(found: dict[str, Any]) -> str:
     lines = [
         "# Public names\n",
         "Written from the docstrings by `make reference`; every example in them is run by the tests.",
-        "All names of [the errors](errors.md), and those marked •, are imported from `crystallize`; the others from",
-        "where their entry says. What each import path of crystallize 0.27 gives: [former paths](former-paths.md).\n",
+        "Names marked • are imported from `crystallize`, the others from where their entry says. What each import path",
+        "of crystallize 0.27 gives: [former paths](former-paths.md).\n",
     ]
     for page, names in PAGES.items():
         lines += [f"## [{page.title()}]({page}.md)\n", "| name | |", "|---|---|"]

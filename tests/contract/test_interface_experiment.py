@@ -19,6 +19,7 @@ from crystallize import (
     FrozenContext,
     LoggingPlugin,
     Objective,
+    ParallelExecution,
     Pipeline,
     PipelineExecutionError,
     SeedPlugin,
@@ -315,3 +316,11 @@ def test_a_path_by_step_and_name_is_found_when_it_is_read(tmp_path: Path) -> Non
     assert results["fixed"].metrics.treatments["hot"].metrics == {"text": ["baseline:1", "baseline:1"]}
     with pytest.raises(ValueError, match="'more' has 3 replicates and reads data=2"):
         more.run()
+
+
+@pytest.mark.contract("1.7.19")
+def test_worker_processes_begin_after_a_pass_whose_folder_is_gone(tmp_path: Path) -> None:
+    made = experiment(tmp_path, note(), plugins=[ParallelExecution(2, "process")], replicates=2)
+    made.apply()
+
+    assert made.run().metrics.baseline.metrics == {"value": [1, 1]}

@@ -43,23 +43,24 @@ class Estimate:
     def seconds_left(self) -> float | None:
         """None while nothing is known of any job."""
         total = 0.0
+        done = sum(self._done)
+        of_all = sum(self._took) / done if done else None
         for number, group in enumerate(self._plan.groups):
-            if not self._left[number]:
+            left = self._left[number]  # looked at once: the driver goes on meanwhile
+            if not left:
                 continue
-            typical = self._typical(number)
+            typical = self._typical(number, left, of_all)
             if typical is None:
                 return None
-            total += (self._known[number] + self._unknown[number] * typical) / min(group.workers, self._left[number])
+            total += (self._known[number] + self._unknown[number] * typical) / min(group.workers, left)
         return total
 
-    def _typical(self, group: int) -> float | None:
+    def _typical(self, group: int, left: int, of_all: float | None) -> float | None:
+        """What a job of the group takes, `left` of which are to come, where those of all groups take `of_all`."""
         if self._done[group]:
             return self._took[group] / self._done[group]
-        known = self._left[group] - self._unknown[group]
-        if known:
-            return self._known[group] / known
-        done = sum(self._done)
-        return sum(self._took) / done if done else None
+        known = left - self._unknown[group]
+        return self._known[group] / known if known > 0 else of_all
 
     def _count(self, group: int, expected: float | None, change: int) -> None:
         self._left[group] += change

@@ -361,9 +361,10 @@ _away: list[bool] = []
 
 
 def reconnect_stores() -> None:
-    """To be called in a process just forked, before it uses a store."""
+    """To be called in a process just forked, before it uses a store. One that is closed may be gone from the disk."""
     for store in _open_stores.values():
-        store.database.reconnect()
+        if store.database.is_open:
+            store.database.reconnect()
 
 
 def stay_away() -> None:

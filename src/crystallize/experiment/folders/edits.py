@@ -121,13 +121,15 @@ def set_value(text: str, path: Path, keys: Sequence[Any], value: str) -> str:
 def move(text: str, path: Path, keys: Sequence[Any], down: bool) -> tuple[str, Sequence[Any]]:
     """`text` with the entry at `keys` moved one place, and where it then is; unchanged at either end."""
     top = _loaded(text, path)
-    holder, last = _at(top, keys[:-1]), keys[-1]
-    order = list(range(len(holder))) if isinstance(holder, list) else list(holder)
+    holder: Any = _at(top, keys[:-1])
+    last = keys[-1]
+    is_list = isinstance(holder, list)
+    order = list(range(len(holder))) if is_list else list(holder)
     at = order.index(last)
     to = at + (1 if down else -1)
     if not 0 <= to < len(order):
         return text, keys
-    if isinstance(holder, list):
+    if is_list:
         comments = holder.ca.items  # ruamel keeps them by place
         here, there = comments.pop(at, None), comments.pop(to, None)
         comments |= {place: comment for place, comment in ((to, here), (at, there)) if comment is not None}

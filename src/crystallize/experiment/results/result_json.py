@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,16 +84,15 @@ def _ranking(ranking: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _error(name: str, text: str) -> BaseException:
-    """An exception that reads alike: of its own type where that is Python's and takes its text."""
-    kind = getattr(builtins, name, None)
-    if isinstance(kind, type) and issubclass(kind, Exception):
-        try:
-            made = kind(text)
-        except Exception:
-            return CrystallizeError(text)
-        if message_of(made) == text:
-            return made
-    return CrystallizeError(text)
+    """An exception that reads alike: of its own type where that is Python's, else of one of the same name."""
+    known = getattr(builtins, name, None)
+    if isinstance(known, type) and issubclass(known, Exception):
+        for argument in (text, text[1:-1]):  # a KeyError shows its key in quotes
+            with suppress(Exception):
+                if message_of(known(argument)) == text:
+                    return known(argument)
+    kind: type[CrystallizeError] = type(name or "CrystallizeError", (CrystallizeError,), {})
+    return kind(text)
 
 
 def _provenance(told: Mapping[str, Any]) -> dict[str, Any]:
