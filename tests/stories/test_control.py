@@ -90,8 +90,10 @@ def started(story: Story, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         text=True,
     )
     with process:
-        yield process
-        open_gate(story)
+        try:
+            yield process
+        finally:
+            open_gate(story)
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
@@ -120,7 +122,7 @@ def all_workers_wait(story: Story, workers: int = 4) -> bool:
 
 
 def _workers(now: dict[str, Any]) -> set[int]:
-    return {int(where.split()[1]) for _, where, _ in now["busy"] if where.startswith("worker ")}
+    return {int(where.split()[1]) for _, where, *_ in now["busy"] if where.startswith("worker ")}
 
 
 def is_alive(pid: int) -> bool:
