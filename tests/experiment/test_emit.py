@@ -82,9 +82,7 @@ def test_what_many_threads_say_arrives_whole(executor: str) -> None:
 
     heard = [event for _, _, event in plugin.heard]
     assert sorted(heard) == sorted((number, each, "y" * 3_000) for number in range(8) for each in range(20))
-    assert all(
-        [each for speaker, each, _ in heard if speaker == number] == list(range(20)) for number in range(8)
-    )
+    assert all([each for speaker, each, _ in heard if speaker == number] == list(range(20)) for number in range(8))
 
 
 def test_what_cannot_travel_arrives_as_its_text() -> None:

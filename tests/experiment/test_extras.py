@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from crystallize import Experiment, ParallelExecution, Pipeline, data_source, pipeline_step
 from crystallize.pipelines.pipeline_step import PipelineStep
 from crystallize.plugins.plugins import BasePlugin
 from crystallize.utils.context import FrozenContext
 from crystallize.utils.decorators import resource_factory
+
+from crystallize import Experiment, ParallelExecution, Pipeline, data_source, pipeline_step
 
 CLIENTS: list[Client] = []
 
@@ -82,7 +82,11 @@ def ask(data: list[str], ctx: FrozenContext, *, ollama_client: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("plugins", "most"),
-    [([], 1), ([ParallelExecution(max_workers=2)], 2), ([ParallelExecution(max_workers=2, executor_type="process")], 0)],
+    [
+        ([], 1),
+        ([ParallelExecution(max_workers=2)], 2),
+        ([ParallelExecution(max_workers=2, executor_type="process")], 0),
+    ],
     ids=["serial", "thread", "process"],
 )
 def test_a_client_is_made_once_per_thread_and_process_and_used_by_all_steps(

@@ -207,10 +207,7 @@ def test_plugins_are_called_in_the_order_of_the_contract_under_every_executor(
         assert [line for line in middle if line.endswith(f" {trial}")] == expected
     if executor == "serial":
         assert middle == [
-            line
-            for trial in trials
-            for line in _of_trial(trial, names)
-            if not line.startswith("step apply baseline")
+            line for trial in trials for line in _of_trial(trial, names) if not line.startswith("step apply baseline")
         ]
 
 

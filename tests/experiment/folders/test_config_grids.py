@@ -20,7 +20,9 @@ def payloads(folder: Path, text: str) -> dict[str, object]:
 
 
 def test_a_grid_means_a_treatment_for_every_combination(tmp_path: Path) -> None:
-    found = payloads(tmp_path, "  sweep:\n    epochs: 5\n    grid: {lr: [0.1, 0.01], depth: [2, 4]}\n  other: {lr: 1}\n")
+    found = payloads(
+        tmp_path, "  sweep:\n    epochs: 5\n    grid: {lr: [0.1, 0.01], depth: [2, 4]}\n  other: {lr: 1}\n"
+    )
 
     assert found == {
         "sweep-lr=0.1,depth=2": {"epochs": 5, "lr": 0.1, "depth": 2},
