@@ -239,7 +239,7 @@ def test_upstream_results_are_read_as_they_were_recorded(tmp_path: Path) -> None
     upstream = made()
     reader = Experiment(upstream.outputs["o.txt"], Pipeline([tenfold()]), [ArtifactPlugin("other")], name="reader")
 
-    with pytest.raises(Exception, match="'e' has no recorded trial to read in .*; run it first"):
+    with pytest.raises(Exception, match=r"'e' has no recorded trial to read in .*; run it first"):
         reader.apply()
     upstream.run(replicates=3)
     history = Path("data/.crystallize/store.sqlite").stat().st_mtime_ns

@@ -13,7 +13,21 @@ import pytest
 from .story import TUTORIAL, Story
 from .training import TRAINING
 
-COMMANDS = ("new", "run", "explain", "graph", "show", "history", "watch", "cancel", "audit", "stats", "store")
+COMMANDS = (
+    "new",
+    "run",
+    "explain",
+    "graph",
+    "show",
+    "history",
+    "diff",
+    "import",
+    "watch",
+    "cancel",
+    "audit",
+    "stats",
+    "store",
+)
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def _pair_entry(pair: Pair) -> dict[str, Any]:
         "old": _part_entry(pair.old),
         "new": _part_entry(pair.new),
         "same": pair.is_same,
-        "changes": [difference_entry(change) for change in pair.changes],
+        "differences": [difference_entry(change) for change in pair.changes],
         "metrics": {name: {"old": exact(old), "new": exact(new)} for name, (old, new) in pair.metrics.items()},
     }
 

@@ -47,12 +47,12 @@ def test_a_key_called_grid_or_list_that_means_no_treatments_stays_a_key(tmp_path
 
 
 def test_the_baseline_is_no_grid(tmp_path: Path) -> None:
-    with pytest.raises(DefinitionError, match="config.yaml:4.*the baseline is one condition"):
+    with pytest.raises(DefinitionError, match=r"config.yaml:4.*the baseline is one condition"):
         payloads(tmp_path, "  baseline: {grid: {lr: [1]}}\n")
 
 
 def test_a_grid_without_values_is_told_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(DefinitionError, match="config.yaml:5.*'lr' has no values"):
+    with pytest.raises(DefinitionError, match=r"config.yaml:5.*'lr' has no values"):
         payloads(tmp_path, "  one: {a: 1}\n  sweep: {grid: {lr: []}}\n")
 
 

@@ -70,11 +70,11 @@ def test_a_second_scan_reads_only_what_has_changed(tmp_path: Path) -> None:
 
 
 def test_no_code_of_the_user_is_loaded(tmp_path: Path) -> None:
-    write(tmp_path, "loud")
-    (tmp_path / "loud/steps.py").write_text("raise RuntimeError('loaded')", encoding="utf-8")
+    write(tmp_path, "blaring")
+    (tmp_path / "blaring/steps.py").write_text("raise RuntimeError('loaded')", encoding="utf-8")
 
-    assert names(tmp_path) == ["loud"]
-    assert not any("loud" in module for module in sys.modules)
+    assert names(tmp_path) == ["blaring"]
+    assert not any("blaring" in module for module in sys.modules)
 
 
 def test_searching_asks_for_every_word_in_name_group_or_description(tmp_path: Path) -> None:
