@@ -28,8 +28,8 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def nodes() -> Iterator[TwoNodes]:
-    """A Ray cluster that all tests share: starting one takes seconds."""
+    """A Ray cluster that the tests of a module share: starting one takes seconds."""
     with two_nodes() as started:
         yield started

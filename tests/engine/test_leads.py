@@ -191,3 +191,37 @@ def test_a_run_that_is_stopped_tells_who_waits_that_the_rest_is_cancelled(planne
     run(planned, lambda: bool(stopped))
 
     assert [type(end) for end in ends] == [events.JobDone, events.JobCancelled]
+
+
+def test_a_lead_that_gives_up_because_the_run_is_stopped_is_no_failure(planned: Planned) -> None:
+    import asyncio
+
+    stopped = []
+
+    async def lead(ask: Ask) -> None:
+        await ask(0)
+        stopped.append(True)
+        if isinstance(await ask(1), events.JobCancelled):
+            raise asyncio.CancelledError
+
+    led(planned, lead)
+    planned.job("a")
+    planned.job("b")
+
+    told = run(planned, lambda: bool(stopped))
+
+    assert [event.error for event in told if isinstance(event, events.GroupSettled)] == [None]
+
+
+def test_a_lead_that_cancels_itself_has_failed(planned: Planned) -> None:
+    import asyncio
+
+    async def lead(ask: Ask) -> None:
+        raise asyncio.CancelledError
+
+    led(planned, lead)
+    planned.job("a")
+
+    told = run(planned)
+
+    assert settled(told) == [("JobFailed", "a")]

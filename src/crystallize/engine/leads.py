@@ -6,6 +6,7 @@ The schedule stays the only one: who leads asks it for jobs, and nothing else st
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from crystallize.plan import events
@@ -36,6 +37,7 @@ class Leads:
         self._ask = ask
         self._tasks: dict[asyncio.Task[None], int] = {}
         self._begun: set[int] = set()
+        self._stopped: set[int] = set()
         self._ends: dict[int, events.Settled] = {}
         self._waiting: dict[int, list[asyncio.Future[events.Settled]]] = {}
         self._news: asyncio.Future[None] | None = None
@@ -45,6 +47,8 @@ class Leads:
         if not isinstance(event, events.Settled) or self._plan.groups[event.job.group].lead is None:
             return
         self._ends[event.job.index] = event
+        if isinstance(event, events.JobCancelled):
+            self._stopped.add(event.job.group)
         for future in self._waiting.pop(event.job.index, ()):
             if not future.done():
                 future.set_result(event)
@@ -83,7 +87,7 @@ class Leads:
     def take_ended(self) -> list[LeadEnd]:
         """The groups whose leads have ended since the last call."""
         ended = [task for task in self._tasks if task.done()]
-        return [LeadEnd(self._tasks.pop(task), _error_of(task)) for task in ended]
+        return [self._end_of(task) for task in ended]
 
     async def stop(self) -> None:
         """Ends whoever still leads: the run breaks off."""
@@ -91,10 +95,21 @@ class Leads:
             return
         import asyncio
 
+        for future in chain.from_iterable(self._waiting.values()):
+            future.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = {}
+
+    def _end_of(self, task: asyncio.Task[None]) -> LeadEnd:
+        import asyncio
+
+        group = self._tasks.pop(task)
+        if not task.cancelled():
+            return LeadEnd(group, task.exception())
+        # Who is told that jobs are cancelled, because the user stopped the run, may well give up.
+        return LeadEnd(group, None if group in self._stopped else asyncio.CancelledError())
 
     async def _job(self, index: int) -> events.Settled:
         """How job `index` has ended; it may start from now on. Asked again, the same."""
@@ -108,9 +123,3 @@ class Leads:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
         return await future
-
-
-def _error_of(task: asyncio.Task[None]) -> BaseException | None:
-    import asyncio
-
-    return asyncio.CancelledError() if task.cancelled() else task.exception()
