@@ -1,7 +1,7 @@
 """Reads YAML into plain values and remembers the line of every key and item.
 
-Knows neither of the languages that are written in it. Stricter than the safe loader where that one guesses: duplicate keys, custom
-tags and more than one document are errors, each told once, with path and line.
+Knows neither of the languages that are written in it. Stricter than the safe loader where that one guesses: duplicate
+keys, custom tags and more than one document are errors, each told once, with path and line.
 """
 
 from __future__ import annotations

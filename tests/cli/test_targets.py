@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crystallize.cli.targets import parse_overrides, path_of
-from crystallize.errors import DefinitionError, UnknownNameError
+from crystallize.errors import DefinitionError, MissingFileError
 
 
 def test_values_are_yaml_and_paths_begin_behind_the_experiment() -> None:
@@ -45,5 +45,5 @@ def test_a_target_is_a_path_or_the_name_of_an_experiment(tmp_path: Path) -> None
 
     assert path_of("experiments") == Path("experiments")
     assert path_of("called") == path_of("first") == config
-    with pytest.raises(UnknownNameError, match=r"did you mean 'called'"):
+    with pytest.raises(MissingFileError, match=r"did you mean 'called'"):
         path_of("caled")

@@ -26,8 +26,15 @@ COMMANDS = (
     "cancel",
     "audit",
     "stats",
+    "lint",
+    "tui",
+    "step",
+    "pipeline",
+    "execution",
     "store",
 )
+OF_PIPELINES = ("step", "pipeline", "execution")
+"""Groups of commands; each of these explains itself."""
 
 
 @pytest.fixture
@@ -40,7 +47,7 @@ def training(tmp_path: Path) -> Story:
     return Story(tmp_path / "project", TRAINING)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in OF_PIPELINES])
 def test_every_command_explains_itself_with_an_example(empty: Story, command: str) -> None:
     said = empty.command(command, "--help").stdout
 
@@ -66,7 +73,7 @@ def test_without_arguments_and_terminal_help_is_printed_and_ends_with_2(empty: S
     done = empty.command(code=2)
 
     assert done.stdout.startswith("Usage: crystallize")
-    assert "terminal UI" not in done.stdout
+    assert "\x1b[" not in done.stdout, "nothing was drawn"
 
 
 def test_the_version_is_that_of_the_package(empty: Story) -> None:

@@ -47,9 +47,7 @@ def lint(
         out = console.out()
         for each in found:
             place = f"{near(each.path)}:{each.line}: "
-            line(
-                out, place, (f"{each.level}: ", _STYLES[each.level]), f"{each.key}: {each.fact}; {each.remedy}"
-            )
+            line(out, place, (f"{each.level}: ", _STYLES[each.level]), f"{each.key}: {each.fact}; {each.remedy}")
         told = [plural(counts[level], level) for level in _STYLES if counts[level]]
         line(out, (", ".join(told) or "no errors", "bold red" if counts["error"] else "bold green"))
     raise typer.Exit(min(counts["error"], MOST))

@@ -1,7 +1,8 @@
 """The watchdog of a worker process: ends it when what it does takes too long, and leaves word of where it hung.
 
 Python's own fault handler does so from a thread that needs no interpreter lock, so code that never returns to Python
-is ended as well. A process has one timer, so limits that lie within each other share it.
+is ended as well. A process has one timer, so limits that lie within each other share it; it is touched only where there
+is a limit, since in a fork of a process that has set it that would never return.
 """
 
 from __future__ import annotations
@@ -47,9 +48,10 @@ def watched(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            faulthandler.cancel_dump_traceback_later()
+            if _limits:
+                _limits.clear()
+                _arm()
             _word.clear()
-            _limits.clear()
 
 
 @contextmanager
