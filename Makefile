@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 # Tests share the machine's cores; make TEST_WORKERS=0 test runs them in one process.
 TEST_WORKERS ?= auto
 
+# Stories of runs that are stopped from outside: they want a process, and a machine, to themselves.
+ALONE := tests/stories/test_control.py
+
 .PHONY: help demo test soak check format lint types floors bench curves picture reference clean
 
 help:
@@ -23,7 +26,8 @@ demo: $(VENV)/.ready
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -n $(TEST_WORKERS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --ignore $(ALONE)
+	$(BIN)/python -m pytest $(ALONE)
 
 soak: $(VENV)/.ready-dev
 	SOAK_STEPS=$${SOAK_STEPS:-2000} SOAK_KILLS=$${SOAK_KILLS:-200} \
