@@ -17,11 +17,13 @@ from crystallize.fingerprint.code.modules import Module, Modules
 from crystallize.fingerprint.code.staleness import is_edited, process_start
 from crystallize.fingerprint.left import LeftStates
 from crystallize.fingerprint.reads import observe
+from crystallize.fingerprint.reads.looks import LOADED
 
 
 @pytest.fixture
 def process_began_long_ago(monkeypatch: pytest.MonkeyPatch, modules_count_as_fresh: None) -> None:
     monkeypatch.setattr("crystallize.fingerprint.code.staleness.process_start", lambda: 0.0)
+    monkeypatch.setattr("crystallize.fingerprint.code.modules.LOADED", LOADED)
 
 
 def compiled(path: Path) -> str:
