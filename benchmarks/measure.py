@@ -17,13 +17,17 @@ from typing import NamedTuple
 PAIRS = 5
 _PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
 """In which the system tells the peak memory of a process, in bytes."""
+_ENVIRON = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""Of the measured processes: as on a user's machine, Python keeps what it compiled."""
 
 
 def seconds(command: Sequence[str | Path], folder: Path, *, times: int = 1) -> float:
     """Wall time of one run of `command` in `folder`, as the mean of `times` runs. Raises RuntimeError if it fails."""
     started = perf_counter()
     for _ in range(times):
-        done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=folder, env=_ENVIRON, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
         if done.returncode:
             raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
     return (perf_counter() - started) / times
@@ -47,7 +51,9 @@ class Observed(NamedTuple):
 def observed(command: Sequence[str | Path], folder: Path) -> Observed:
     """One run of `command` in `folder`. Raises RuntimeError if it fails."""
     started = perf_counter()
-    with subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=folder, env=_ENVIRON, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         printed = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import socket
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from io import BytesIO
@@ -131,9 +130,7 @@ def _settle(luggage: _Packed) -> None:
         here = environment_part(part.name)
         if here.digest != part.digest:
             there = f"{here.preview} there, {part.preview} here"
-            raise MachineError(
-                f"{socket.gethostname()}: {there}, and results depend on it; install the same everywhere"
-            )
+            raise MachineError(f"{os.uname().nodename}: {there}, and results depend on it; install the same everywhere")
     if luggage.folder.is_dir():
         os.chdir(luggage.folder)
     sys.path.extend(entry for entry in luggage.path if entry not in sys.path)
