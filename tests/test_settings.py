@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from crystallize.errors import DefinitionError
-from crystallize.settings import Settings, project_root
+from crystallize.settings import Settings, load_env_file, project_root
 
 
 @pytest.fixture
@@ -167,3 +167,35 @@ def test_observe_is_no_number(project):
 
     with pytest.raises(DefinitionError, match="'observe' is 0; give it true or false"):
         Settings.load(project, {})
+
+
+@pytest.mark.contract("4.1.3")
+def test_an_env_file_adds_what_is_not_set_already(project, monkeypatch):
+    environ = {"SET": "before"}
+    monkeypatch.setattr("os.environ", environ)
+    (project / ".env").write_text(
+        '# mine\nSET=after\nexport NAME="ä b"\nCRYSTALLIZE_STRATEGY=resume\n', encoding="utf-8"
+    )
+    (project / "deep").mkdir()
+
+    load_env_file(project / "deep")
+
+    assert environ == {"SET": "before", "NAME": "ä b", "CRYSTALLIZE_STRATEGY": "resume"}
+    assert Settings.load(project).strategy == "resume"
+
+
+def test_without_an_env_file_the_environment_stays_as_it_is(project, monkeypatch):
+    environ = {"SET": "before"}
+    monkeypatch.setattr("os.environ", environ)
+    (project / ".env").mkdir()
+
+    load_env_file(project)
+
+    assert environ == {"SET": "before"}
+
+
+def test_an_env_file_that_is_no_text_is_told(project):
+    (project / ".env").write_bytes(b"NAME=\xff\xfe\n")
+
+    with pytest.raises(DefinitionError, match=r"\.env: this is not UTF-8 text; save it as UTF-8"):
+        load_env_file(project)

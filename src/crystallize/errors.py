@@ -20,7 +20,7 @@
     ├── CodeChangedError                the code is not what the run was planned with (also a RuntimeError)
     ├── JobTimeoutError                 a job or a step took longer than it may (also a TimeoutError)
     ├── ExecutionError                  the command of a step failed; carries the number of the execution
-    ├── StoreError                      the store cannot be opened, read or written
+    ├── StoreError                      the store cannot be opened, read or written (also an OSError)
     └── PinnedRecordGone                a pinned earlier result is no longer there
 
 A message is place, fact, remedy, in that order, on one line.
@@ -277,7 +277,7 @@ class ExecutionError(CrystallizeError):
         return f"{self.place}: {self.fact}{more}"
 
 
-class StoreError(CrystallizeError):
+class StoreError(CrystallizeError, OSError):
     """The store cannot be opened, read or written."""
 
 

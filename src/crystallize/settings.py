@@ -1,4 +1,4 @@
-"""Settings: the only reader of environment variables and of `crystallize.toml`.
+"""Settings: the only reader of environment variables, of `crystallize.toml` and of `.env`.
 
 An environment variable wins over the file, the file over the default. Knows nothing of experiments or stores.
 """
@@ -15,6 +15,7 @@ from typing import Any
 from crystallize.errors import DefinitionError, DefinitionTypeError, UnknownNameError
 
 FILE_NAME = "crystallize.toml"
+ENV_FILE = ".env"
 STRATEGIES = ("resume", "rerun")
 
 _ROOT_FILES = (FILE_NAME, "pyproject.toml", "valohai.yaml", ".git")
@@ -82,6 +83,21 @@ class Settings:
         )
 
 
+def load_env_file(start: Path | None = None) -> None:
+    """Puts what the project's `.env` says into the environment of this process, where it is not set already.
+
+    For commands: a script does so itself if it wants to. DefinitionError for a file that is no UTF-8 text.
+    """
+    file = project_root(Path.cwd() if start is None else start) / ENV_FILE
+    if file.is_file():
+        from dotenv import load_dotenv
+
+        try:
+            load_dotenv(file)
+        except UnicodeDecodeError as error:
+            raise _no_text(file) from error
+
+
 def project_root(start: Path) -> Path:
     """The nearest folder from `start` upwards that marks a project; `start` itself (or its folder) if none does.
 
@@ -116,12 +132,16 @@ def _from_file(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8-sig")
         values = tomllib.loads(text)
     except UnicodeDecodeError as error:
-        raise DefinitionError("this is not UTF-8 text", path=path, remedy="save it as UTF-8") from error
+        raise _no_text(path) from error
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(path, error) from error
     for key, value in values.items():
         _check(key, value, path, _line_of(key, text))
     return values
+
+
+def _no_text(path: Path) -> DefinitionError:
+    return DefinitionError("this is not UTF-8 text", path=path, remedy="save it as UTF-8")
 
 
 def _check(key: str, value: object, path: Path, line: int | None) -> None:

@@ -1,12 +1,18 @@
-"""The few forms in which times, sizes and counts read everywhere: in commands, screens and reports."""
+"""The few forms in which times, sizes and counts are read and written: in options, commands, screens and reports."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 FEW_WORDS = 60
 """Characters."""
+
+_BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", re.IGNORECASE)
 
 
 def duration(seconds: float) -> str:
@@ -55,6 +61,24 @@ def size(count: float) -> str:
         if count < 999.5:
             return f"{count:.1f} {unit}" if count < 9.95 else f"{count:.0f} {unit}"
     return f"{count / 1000:.1f} TB"
+
+
+def parse_size(text: str) -> int:
+    """Bytes of ``500``, ``2GB``, ``1.5 GiB``. Raises ValueError for what is no size."""
+    return round(_parse(text, _BYTES, "500MB, 2GB, 1.5GiB"))
+
+
+def parse_time(text: str) -> float:
+    """Seconds of ``90s``, ``12h``, ``30d``. Raises ValueError for what is no time; a number needs its unit."""
+    return _parse(text, _SECONDS, "12h, 30d, 2w")
+
+
+def _parse(text: str, units: Mapping[str, int], examples: str) -> float:
+    match = _QUANTITY.fullmatch(text)
+    unit = units.get(match[2].lower()) if match else None
+    if match is None or unit is None:
+        raise ValueError(f"{text!r} is not of the form {examples}")
+    return float(match[1]) * unit
 
 
 def in_few_words(value: object) -> str:

@@ -16,7 +16,7 @@ COMPATIBILITY = TESTS.parent / "docs" / "reference" / "compatibility.md"
 
 LINES = {"1.0": 7, "1.1": 2, "1.2": 14, "1.3": 25, "1.4": 27, "1.5": 4, "1.6": 9, "1.7": 22, "1.8": 2, "1.9": 15} | {
     "1.10": 9, "1.11": 8, "1.12": 13, "1.13": 1, "1.14": 7, "2.1": 8, "2.2": 4, "2.3": 1, "2.4": 2, "2.5": 4, "3.1": 11
-} | {"3.2": 5, "3.3": 6, "4.1": 2, "4.2": 3, "4.3": 7, "4.4": 9, "4.5": 4, "5": 39}  # fmt: skip
+} | {"3.2": 5, "3.3": 6, "4.1": 3, "4.2": 3, "4.3": 7, "4.4": 9, "4.5": 4, "5": 39}  # fmt: skip
 """Section → how many lines it has on the page of compatibility."""
 
 ROWS = {
@@ -96,18 +96,11 @@ ROWS = {
 }
 """Row → what it is about."""
 
-LATER = {
-    "6.22": "issue 7: treatments are switched off in the terminal UI, which is not here yet",
-    "7.3.17": "issue 7: the editor of configurations is not here yet",
-}
-"""Row → what is still to come before a test can show it."""
 
-
-def test_every_row_is_borne_by_a_test_or_waits_for_what_is_not_here_yet() -> None:
+def test_every_row_is_borne_by_a_test() -> None:
     borne = {row for _, row in marks() if row[0] in "67"}
 
-    assert borne | LATER.keys() == ROWS.keys()
-    assert borne & LATER.keys() == set()
+    assert borne == ROWS.keys()
 
 
 def test_the_page_of_compatibility_has_every_line_with_a_verdict() -> None:

@@ -21,6 +21,7 @@ from crystallize import (
     data_source,
     pipeline_step,
 )
+from crystallize.experiment.results.saved_metrics import load_metrics
 
 RAN: list[tuple[str, int]] = []
 
@@ -156,3 +157,22 @@ def test_aoptimize_searches_inside_a_running_loop() -> None:
 def test_what_is_no_optimizer_is_refused() -> None:
     with pytest.raises(TypeError, match="give a BaseOptimizer"):
         made().optimize(Walk, 3)  # type: ignore[arg-type]
+
+
+def test_all_that_was_tried_is_shown_when_the_search_is_over() -> None:
+    walk = Walk([[0.0], [1.0, 2.0], [4.0]])
+    experiment = made()
+    experiment.optimize(walk, 3, replicates_per_trial=2)
+    folder = Path("data") / experiment.label / "v0"
+    shown = load_metrics(folder.parent)[2]
+
+    assert sorted(metrics["loss"][0] for metrics in shown.values()) == [1.0, 1.0, 4.0, 9.0]
+    assert all((folder / name / ".crystallize_complete").exists() for name in shown)
+
+
+def test_a_new_search_shows_what_it_tries_itself() -> None:
+    experiment = made()
+    experiment.optimize(Walk([[0.0], [1.0]]), 2)
+    experiment.optimize(Walk([[2.0]]), 1)
+
+    assert [metrics["loss"] for metrics in load_metrics(Path("data") / experiment.label)[2].values()] == [[1.0]]

@@ -1,4 +1,5 @@
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,16 @@ LARGE = 100_000
 
 
 @pytest.fixture
-def far_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def far_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As in a worker on another machine, which has opened no store."""
+    opened: list[Store] = []
     monkeypatch.setattr(store_module, "_away", [])
-    monkeypatch.setattr(store_module, "_opened_here", [])
+    monkeypatch.setattr(store_module, "_opened_here", opened)
     monkeypatch.setattr(store_module, "_open_stores", {})
     stay_away()
+    yield
+    for store in opened:
+        store.close()
 
 
 def test_a_store_that_arrives_has_the_bucket_and_no_database(store: Store, far_away: None) -> None:

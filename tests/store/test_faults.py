@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -100,12 +101,11 @@ def test_whatever_is_damaged_in_the_database_no_result_is_wrong(
     hits: list[tuple[int, Record]] = []
 
     try:
-        store = Store.open(root, write=write)
-        hits = decided(store)
-        for n, record in hits:
-            read[n] = store.read_bytes(record.outputs[0])
-        verify(store)
-        store.close()
+        with closing(Store.open(root, write=write)) as store:
+            hits = decided(store)
+            for n, record in hits:
+                read[n] = store.read_bytes(record.outputs[0])
+            verify(store)
     except StoreError as error:
         assert ";" in str(error)  # it says what to do
     kept = [recorded_anew(root) for _ in range(3)]

@@ -94,7 +94,7 @@ class Pipelines(Story):
         done = self.document("pipeline", "run", name, *arguments, code=code)
         return {_short(job): job["state"] for job in done["jobs"]}
 
-    def document(self, *arguments: str, code: int = 0) -> Any:
+    def document(self, *arguments: str, code: int | None = 0) -> Any:
         """Runs a command that takes ``--runtime`` and ``--format`` and returns what it prints."""
         return json.loads(self.command(*arguments, "--runtime", self.runtime, "--format", "json", code=code).stdout)
 

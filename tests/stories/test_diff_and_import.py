@@ -140,8 +140,8 @@ def old_tree(folder: Path) -> None:
 def test_an_old_tree_is_adopted_once(story: Story) -> None:
     old_tree(story.folder / "old")
 
-    assert said(story, "import", "old").splitlines()[:2] == ["adopted 2 conditions; 0 were there", "  train@v3"]
-    assert said(story, "import", "old/train") == "adopted 0 conditions; 2 were there\n"
+    assert said(story, "import", "old").splitlines()[:2] == ["adopted the metrics of 2 conditions; 0 were there", "  train@v3"]
+    assert said(story, "import", "old/train") == "adopted the metrics of 0 conditions; 2 were there\n"
 
 
 def test_adopted_metrics_are_compared_with_new_ones(story: Story) -> None:
@@ -168,7 +168,7 @@ def test_nothing_adopted_is_ever_reused(story: Story) -> None:
 def test_results_of_our_own_are_passed_over(story: Story) -> None:
     story.run()
 
-    assert said(story, "import", "data") == "adopted 0 conditions; 2 were there\n"
+    assert said(story, "import", "data") == "adopted the metrics of 0 conditions; 2 were there\n"
 
 
 def test_a_folder_without_results_and_one_with_damage_are_told(story: Story) -> None:

@@ -33,6 +33,7 @@ async def go_to(pilot: Pilot[None], screen: EditScreen, label: str) -> None:
     await pilot.pause()
 
 
+@pytest.mark.contract("7.3.17")
 async def test_a_step_is_added_from_the_tree_with_its_stub(tmp_path: Path) -> None:
     write_graph(tmp_path)
     folder = tmp_path / "experiments/producer"
@@ -143,9 +144,10 @@ async def test_a_file_that_was_changed_elsewhere_is_not_overwritten(tmp_path: Pa
         assert screen.is_changed
 
 
-async def test_entries_move_with_j_and_k(tmp_path: Path) -> None:
+@pytest.mark.contract("7.3.17")
+async def test_entries_move_with_j_and_k_and_comments_and_places_to_add_stay(tmp_path: Path) -> None:
     write_graph(tmp_path)
-    set_text(tmp_path / "experiments/producer/config.yaml", "steps:\n", "steps:\n  - other\n")
+    set_text(tmp_path / "experiments/producer/config.yaml", "steps:\n", "steps:  # in this order\n  - other\n")
 
     async with opened(tmp_path) as pilot:
         screen = await editor(pilot)
@@ -153,7 +155,13 @@ async def test_entries_move_with_j_and_k(tmp_path: Path) -> None:
         await pilot.press("j")
         await pilot.pause()
 
-        assert "  - produce_summary\n  - other\n" in screen.query_one(ConfigText).text
+        assert "steps:  # in this order\n  - produce_summary\n  - other\n" in screen.query_one(ConfigText).text
+        assert "+ add step" in seen(pilot)
+
+        await pilot.press("k")
+        await pilot.pause()
+
+        assert "steps:  # in this order\n  - other\n  - produce_summary\n" in screen.query_one(ConfigText).text
 
 
 async def test_a_configuration_that_is_no_yaml_can_be_mended_here(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ async def test_l_turns_reuse_off_for_one_experiment_and_L_for_all(tmp_path: Path
         assert reused(screen) == {"producer": 0, "consumer": 0}
 
 
-@pytest.mark.contract("4.4.4")
+@pytest.mark.contract("4.4.4", "6.22")
 async def test_x_switches_a_treatment_off_upstream_and_the_consumer_leaves_it_out(tmp_path: Path) -> None:
     write_graph(tmp_path)
     state = tmp_path / "experiments/producer/config.state.json"

@@ -56,7 +56,6 @@ async def creating(pilot: Pilot[None]) -> None:
     await pilot.press("n")
     screen = await screen_of(pilot, CreateScreen)
     await pilot.press(*"third")
-    screen.query_one("#name").cursor_blink = False  # type: ignore[attr-defined]
     screen.query_one("#use-outputs").value = True  # type: ignore[attr-defined]
     await until(pilot, lambda: "producer -> summary" in seen(pilot))
 

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -17,7 +17,7 @@ from ..stories.story import TUTORIAL, Story
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux on this machine")
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 class Terminal:
@@ -30,15 +30,15 @@ class Terminal:
         self._tmux("new-session", "-d", "-x", "120", "-y", "40", "-c", str(folder), command)
 
     def press(self, *keys: str) -> None:
-        """Sends keys, by their names in tmux, each when what the one before did is drawn, as people do."""
+        """Sends keys, by their names in tmux, each when what the one before did is seen: a focus, a tick, a row."""
         for key in keys:
+            before = self._styled()
             self._tmux("send-keys", key)
-            self._settle()
+            self._once(self._styled, lambda seen, before=before: seen != before, f"what {key} does")
 
     def type(self, text: str) -> None:
         """Sends a text."""
         self._tmux("send-keys", "-l", text)
-        self._settle()
 
     def screen(self) -> str:
         """What is seen now."""
@@ -46,18 +46,18 @@ class Terminal:
 
     def wait_for(self, pattern: str) -> str:
         """The screen, once the pattern is on it."""
-        end = monotonic() + PATIENCE_S
-        while monotonic() < end:
-            seen = self.screen()
-            if re.search(pattern, seen):
-                return seen
-            sleep(0.02)
-        raise AssertionError(f"{pattern!r} did not appear:\n{self.screen()}")
+        return self._once(self.screen, re.compile(pattern).search, repr(pattern))
 
-    def _settle(self) -> None:
-        before = ""
-        while before != (before := self.screen()):
-            sleep(0.1)
+    def _once(self, look: Callable[[], str], holds: Callable[[str], object], awaited: str) -> str:
+        end = monotonic() + PATIENCE_S
+        while not holds(seen := look()):
+            if monotonic() > end:
+                raise AssertionError(f"{awaited} did not appear:\n{self.screen()}")
+            sleep(0.02)
+        return seen
+
+    def _styled(self) -> str:
+        return self._tmux("capture-pane", "-p", "-e")
 
     def close(self) -> None:
         self._tmux("kill-server")
@@ -97,6 +97,7 @@ def test_the_guide_from_two_new_experiments_to_a_switched_off_treatment(project:
     terminal.press("n")
     terminal.wait_for("Create New Experiment")
     terminal.type("producer")
+    terminal.wait_for("✔ .*experiments/producer: ")
     terminal.press("Tab", "Down", "Down", "Space", "Down", "Down", "Space")
     terminal.wait_for("☑ outputs.py[^☐]*☐ verifiers.py[^☐]*☑ Add example code")
     terminal.press("C-s")
@@ -108,6 +109,7 @@ def test_the_guide_from_two_new_experiments_to_a_switched_off_treatment(project:
     terminal.press("n")
     terminal.wait_for("Create New Experiment")
     terminal.type("consumer")
+    terminal.wait_for("✔ .*experiments/consumer: ")
     terminal.press("Tab", "Down", "Down", "Down", "Down", "Down", "Space", "Tab")
     terminal.wait_for("☐ producer -> summary")
     terminal.press("Enter")
@@ -135,10 +137,13 @@ def test_the_guide_from_two_new_experiments_to_a_switched_off_treatment(project:
     project.edit("experiments/producer/steps.py", 'sum(data["numbers"])', 'sum(data["numbers"]) * factor')
     terminal.press("R")
     terminal.wait_for("run 3: ran 3, reused 1 |run 3: ran 4 ")
-    terminal.press("Up", "Tab", "Down", "x")
+    terminal.press("Up")
+    terminal.wait_for("trials of producer")
+    terminal.press("Tab", "Down", "x")
     terminal.wait_for("consumer: switched off: high")
     terminal.press("R")
     terminal.wait_for("run 4: reused 2 ")
+    terminal.wait_for("off  x switches it on")
     terminal.press("x")
     terminal.wait_for("high is on in producer")
 

@@ -62,3 +62,41 @@ def test_nobody_answers_is_one_line(tmp_path: Path) -> None:
 def test_a_bucket_without_an_object_is_refused() -> None:
     with pytest.raises(RemoteError, match="names no object"):
         Remote({}).find("s3://bucket")
+
+
+def test_what_changed_since_it_was_looked_at_is_not_taken_for_what_it_was(files: Files, tmp_path: Path) -> None:
+    files.contents["/a"] = b"one"
+    remote = Remote({})
+    [found] = remote.find(f"{files.url}/a")
+    files.contents["/a"] = b"two"
+
+    with pytest.raises(RemoteError, match="changed since it was looked at"):
+        remote.download(found, tmp_path / "a")
+
+    assert not (tmp_path / "a").exists() or (tmp_path / "a").read_bytes() == b""
+
+
+def test_parts_of_two_versions_are_never_joined(files: Files, tmp_path: Path) -> None:
+    files.contents["/a"] = b"1" * 200_000
+    remote = Remote({})
+    [found] = remote.find(f"{files.url}/a")
+    (tmp_path / "a").write_bytes(b"1" * 100_000)
+    files.contents["/a"] = b"2" * 200_000
+
+    with pytest.raises(RemoteError, match="changed since it was looked at"):
+        remote.download(found, tmp_path / "a")
+
+    assert (tmp_path / "a").read_bytes() == b"1" * 100_000
+
+
+def test_without_a_version_a_download_that_broke_off_begins_anew(files: Files, tmp_path: Path) -> None:
+    files.contents["/a"] = b"1" * 200_000
+    files.versions = False
+    remote = Remote({})
+    [found] = remote.find(f"{files.url}/a")
+    files.break_after = 100_000
+
+    remote.download(found, tmp_path / "a")
+
+    assert (tmp_path / "a").read_bytes() == files.contents["/a"]
+    assert [wanted for method, _, wanted in files.asked if method == "GET"] == ["", ""]

@@ -46,6 +46,8 @@ class DefinedGroup(TyperGroup):
 
     defined: tuple[str, ...] = ("run",)
     """Those commands."""
+    instead: str | None = None
+    """An option that says all that definitions would."""
 
     @staticmethod
     def options_of(document: Document, name: str) -> Sequence[DefinedOption]:
@@ -72,7 +74,7 @@ class DefinedGroup(TyperGroup):
         from crystallize.valohai.project import find_file
 
         target, file = look_through(args, _flags(command))
-        if target is None:
+        if target is None or (self.instead is not None and any(arg.split("=")[0] == self.instead for arg in args)):
             return ()
         try:
             return self.options_of(read_document(find_file(None if file is None else Path(file))), target)

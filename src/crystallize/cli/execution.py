@@ -162,6 +162,7 @@ def show_metadata(number: Number, form: OutputFormat = Output.text) -> None:
     import json
 
     from crystallize.cli import console
+    from crystallize.cli.schema import exact
     from crystallize.valohai.log import metadata_of, read_log
 
     with _open() as (ledger, _):
@@ -170,7 +171,8 @@ def show_metadata(number: Number, form: OutputFormat = Output.text) -> None:
     points = [{**point, "_time": line.time} for line in lines if (point := metadata_of(line.message)) is not None]
     latest = {key: value for point in points for key, value in point.items() if key != "_time"}
     if form is Output.json:
-        console.print_json({"schema": 1, "command": "execution metadata", "points": points, "latest": latest})
+        document = {"schema": 1, "command": "execution metadata", "points": points, "latest": latest}
+        console.print_json(exact(document))
         return
     for point in points:
         typer.echo(json.dumps(point, ensure_ascii=False))
@@ -228,6 +230,9 @@ def _outputs(row: ExecutionRow, ledger: Ledger, store: Store) -> list[dict[str, 
 
 
 def _entry(row: ExecutionRow) -> dict[str, Any]:
+    from crystallize.cli.schema import exact
+
+    told = ("command", "image", "environment", "runtime", "parameters", "inputs")
     return {
         "execution": row.counter,
         "id": row.uuid,
@@ -240,5 +245,5 @@ def _entry(row: ExecutionRow) -> dict[str, Any]:
         "exit_code": row.exit_code,
         "record": row.record,
         "run": row.run,
-        **{key: row.about.get(key) for key in ("command", "image", "environment", "runtime", "parameters", "inputs")},
+        **{key: exact(row.about.get(key)) for key in told},
     }

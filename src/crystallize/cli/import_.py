@@ -14,7 +14,7 @@ def import_(
     """Adopt the metrics of results of crystallize 0.27, for reading.
 
     They stand under names of their own, train@v3, in history and diff, and are never reused. The files stay as they
-    are. What was adopted before is passed over.
+    are, and artifacts are only there: nobody could say what they depend on. What was adopted before is passed over.
 
     \b
     Examples:
@@ -33,7 +33,7 @@ def import_(
         root = settings.root / settings.artifact_root
         found = import_tree(folder.resolve(), session.store(root), session.history(root))
     out = console.out()
-    line(out, f"adopted {plural(found.conditions, 'condition')}; {found.present} were there")
+    line(out, f"adopted the metrics of {plural(found.conditions, 'condition')}; {found.present} were there")
     for name in found.experiments:
         line(out, f"  {name}")
     if found.run:

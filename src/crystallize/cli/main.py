@@ -91,8 +91,10 @@ def main(arguments: Sequence[str]) -> int:
     from typer.main import get_command
 
     from crystallize.errors import CrystallizeError
+    from crystallize.settings import load_env_file
 
     try:
+        load_env_file()
         code = get_command(app).main(list(arguments), prog_name="crystallize", standalone_mode=False)
     except (KeyboardInterrupt, Abort):
         typer.echo(run_command.KEPT, err=True)

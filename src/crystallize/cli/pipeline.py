@@ -25,6 +25,7 @@ from crystallize.cli.step import (
 
 if TYPE_CHECKING:
     from crystallize.valohai.document import Document
+    from crystallize.valohai.pinning import Pins
     from crystallize.valohai.spec import PipelineSpec
 
 Reuse = Annotated[
@@ -35,7 +36,7 @@ ReuseFrom = Annotated[
     list[str] | None,
     typer.Option("--reuse-from", metavar="RUN:GLOB", help="Take nodes as they were in that run; repeatable."),
 ]
-Pins = Annotated[
+Pinned = Annotated[
     list[str] | None,
     typer.Option("--pin", metavar="NODE=EXECUTION", help="Take this execution for a node, unrun; repeatable."),
 ]
@@ -79,6 +80,7 @@ class _Pipelines(DefinedGroup):
     """`crystallize pipeline`."""
 
     defined = ("run", "explain")
+    instead = "--file"
 
     @staticmethod
     def options_of(document: Document, name: str) -> Sequence[DefinedOption]:
@@ -132,7 +134,7 @@ def run_pipeline(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="The name of a pipeline.")] = None,
     reuse: Reuse = None,
     reuse_from: ReuseFrom = None,
-    pin: Pins = None,
+    pin: Pinned = None,
     file: Annotated[
         Path | None, typer.Option("--file", metavar="JSON", help="Run what this payload of the platform's API says.")
     ] = None,
@@ -160,6 +162,7 @@ def run_pipeline(
       crystallize pipeline run training --reuse
       crystallize pipeline run training --rows 5 --train.lr 0.1 --dry-run
       crystallize pipeline run training --pin preprocess=12 --reuse-from 3:'eval*'
+      crystallize pipeline run --file payload.json
     """
     from crystallize.cli.pipeline_run import carry_out
 
@@ -173,7 +176,7 @@ def explain_pipeline(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name of a pipeline.")],
     reuse: Reuse = None,
     reuse_from: ReuseFrom = None,
-    pin: Pins = None,
+    pin: Pinned = None,
     commit: Commit = None,
     runtime: Runtime = None,
     yaml: Yaml = None,
@@ -214,16 +217,17 @@ def _asked(
     import os
 
     from crystallize.errors import DefinitionError
-    from crystallize.valohai.pinning import parse_pins
+    from crystallize.valohai.pinning import Pins, parse_pins
     from crystallize.valohai.running import Asked
 
-    document = document_at(yaml, commit)
+    document, of_payload = document_at(yaml, commit), Pins()
     if file is not None:
-        raise DefinitionError("payloads are not here yet", key="--file")
-    if name is None:
+        spec, of_payload = _of_payload(document, file, name)
+    elif name is None:
         names = ", ".join(document.config.pipelines) or "none is defined"
         raise DefinitionError("no pipeline was named", path=document.path, remedy=f"known: {names}")
-    spec = _specified(document, name, given if isinstance(given, dict) else {})
+    else:
+        spec = _specified(document, name, given if isinstance(given, dict) else {})
     if reuse is not None:
         spec.reuse = reuse
     for node in spec.nodes:
@@ -233,22 +237,27 @@ def _asked(
         commit=commit,
         network=not no_network,
         workers=workers or os.cpu_count() or 1,
-        pins=parse_pins(pin or (), reuse_from or ()),
+        pins=of_payload.overlaid(parse_pins(pin or (), reuse_from or ())),
         what="cli",
     )
     return spec, asked
 
 
-def _specified(document: Document, name: str, given: Mapping[tuple[str, ...], Any]) -> PipelineSpec:
-    from crystallize.valohai.project import document_of_commit
-    from crystallize.valohai.specify import pipeline_spec
+def _of_payload(document: Document, file: Path, name: str | None) -> tuple[PipelineSpec, Pins]:
+    from functools import partial
 
-    commits: set[str] = {getattr(node, "commit", None) or "" for node in document.pipeline(name).nodes} - {""}
-    return pipeline_spec(
+    from crystallize.valohai.payload import read_payload
+    from crystallize.valohai.project import document_of_commit
+
+    return read_payload(file, document, partial(document_of_commit, document.path), name=name)
+
+
+def _specified(document: Document, name: str, given: Mapping[tuple[str, ...], Any]) -> PipelineSpec:
+    from crystallize.valohai.form import specified
+
+    return specified(
         document,
         name,
-        parameters={key[1]: value for key, value in given.items() if len(key) == 2},
-        node_values={key[1:]: value for key, value in given.items() if len(key) == 3 and key[0] == "parameter"},
-        node_inputs={key[1:]: value for key, value in given.items() if len(key) == 3 and key[0] == "input"},
-        documents={commit: document_of_commit(document.path, commit) for commit in commits},
+        {key[1:]: value for key, value in given.items() if key[0] == "parameter"},
+        {(key[1], key[2]): value for key, value in given.items() if key[0] == "input"},
     )

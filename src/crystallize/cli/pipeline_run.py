@@ -197,7 +197,7 @@ def _tell(running: PipelineRun, results: Results, report: Report, command: str, 
                 "would_reuse": report.would_reuse,
                 "jobs": [_entry(row) for row in results.rows],
                 "errors": actions.errors,
-                "notices": [*actions.notices, *results.notices],
+                "notices": [*running.spec.notices, *actions.notices, *results.notices],
             }
         )
     else:
@@ -205,7 +205,7 @@ def _tell(running: PipelineRun, results: Results, report: Report, command: str, 
         _print_head(out, running, f"run {report.run}", "")
         _print_rows(out, results.rows)
         _print_skipped(out, running)
-        for text in (*actions.notices, *results.notices):
+        for text in (*running.spec.notices, *actions.notices, *results.notices):
             line(out, ("note: ", "yellow"), text)
         if report.would_reuse:
             line(out, ("note: ", "yellow"), f"reuse is off; --reuse would have reused {report.would_reuse}")
@@ -241,6 +241,8 @@ def _head(running: PipelineRun, command: str, *, dry_run: bool) -> dict[str, Any
 
 
 def _entry(row: NodeRow) -> dict[str, Any]:
+    from crystallize.cli.schema import exact
+
     return {
         "label": row.label,
         "node": row.node,
@@ -253,7 +255,7 @@ def _entry(row: NodeRow) -> dict[str, Any]:
         "seconds": row.seconds,
         "error": row.error,
         "outputs": list(row.outputs),
-        "metadata": dict(row.metadata),
+        "metadata": exact(dict(row.metadata)),
         "notes": list(row.notes),
     }
 

@@ -68,22 +68,28 @@ def _show_experiment(archive: Archive, name: str, form: Output) -> None:
     from crystallize.experiment.reports.lines import line
     from crystallize.experiment.reports.runs import print_runs
     from crystallize.experiment.reports.summary import print_artifacts, print_metrics
-    from crystallize.experiment.results.saved_metrics import load_metrics
+    from crystallize.experiment.results.ends import ends
+    from crystallize.experiment.results.saved_metrics import load_parts
     from crystallize.words import near
 
     archive.check_known(name)
-    version, baseline, treatments = load_metrics(archive.root / name)
-    metrics = {"baseline": baseline, **treatments} if version >= 0 else {}
+    version, parts = load_parts(archive.root / name)
     artifacts = archive.artifacts(name, version)
     runs = archive.runs(name, RUNS_SHOWN)
     if form is Output.json:
         console.print_json(
-            schema.experiment_document(name, version=version, metrics=metrics, artifacts=artifacts, runs=runs)
+            schema.experiment_document(
+                name,
+                version=version,
+                metrics={condition: part.metrics for condition, part in parts.items()},
+                artifacts=artifacts,
+                runs=runs,
+            )
         )
         return
     out = console.out()
     line(out, (name, "bold"), (f"  {near(archive.root / name / f'v{version}')}", "dim"))
-    print_metrics(out, metrics.items())
+    print_metrics(out, ((condition, ends(part)) for condition, part in parts.items()))
     replicates = max((len(paths) for each in artifacts.values() for paths in each.values()), default=1)
     first = {file: {condition: paths[0] for condition, paths in each.items()} for file, each in artifacts.items()}
     print_artifacts(out, first, replicates)

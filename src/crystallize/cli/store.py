@@ -97,12 +97,12 @@ def sweep(
       crystallize store sweep --older-than 30d --keep-last 2
       crystallize store sweep --max-size 2GB --yes
     """
-    from crystallize.cli.quantities import parse_age, parse_size
     from crystallize.store import sweep as sweeping
+    from crystallize.words import parse_size, parse_time
 
     try:
         rules = sweeping.Rules(
-            older_than_s=None if older_than is None else parse_age(older_than),
+            older_than_s=None if older_than is None else parse_time(older_than),
             max_bytes=None if max_size is None else parse_size(max_size),
             keep_last=keep_last,
         )

@@ -27,8 +27,12 @@ class Estimate:
         self._unknown = [0] * len(plan.groups)
         self._took = [0.0] * len(plan.groups)
         self._done = [0] * len(plan.groups)
+        self.add(jobs, previous)
+
+    def add(self, jobs: Iterable[Job], previous: Mapping[str, float]) -> None:
+        """Counts more jobs in; for the parameters see the class."""
         for job in jobs:
-            if plan.groups[job.group].fetches_for is None:
+            if self._plan.groups[job.group].fetches_for is None:
                 self._expected[job.index] = previous.get(job.label)
                 self._count(job.group, self._expected[job.index], 1)
 

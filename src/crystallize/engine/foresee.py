@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from crystallize.engine.growing import grown
 from crystallize.engine.manifests import Floors, Settled, left_by, question_for
 from crystallize.engine.schedule import Schedule, State
 from crystallize.fingerprint.manifest import Manifest
@@ -42,7 +43,12 @@ def foresee(plan: Plan, stores: Mapping[Path, Store]) -> list[Foreseen]:
     schedule, settled = Schedule(plan), Settled(plan)
     floors = {root: store.floors() for root, store in stores.items()}
     seen: dict[int, Foreseen] = {}
-    while ready := schedule.take_ready():
+    while (ready := schedule.take_ready()) or plan.growths:
+        if not ready:
+            jobs = grown(plan, schedule, settled, all_of_it=True)
+            for below in schedule.take_up(jobs):
+                job = plan.jobs[below]
+                seen[below] = _undecided(job, plan.jobs[schedule.cause(below)], stores[plan.groups[job.group].root])
         for index in ready:
             job = plan.jobs[index]
             root = plan.groups[job.group].root
@@ -52,7 +58,9 @@ def foresee(plan: Plan, stores: Mapping[Path, Store]) -> list[Foreseen]:
                 settled.keep(index, left_by(hit.record))
                 schedule.settle(index, State.REUSED)
             else:
-                for below in schedule.settle(index, State.FAILED):
+                # What goes on after a failure reads what is there by then: that is not known yet.
+                fate = State.CANCELLED if seen[index].error is None else State.FAILED
+                for below in schedule.settle(index, fate):
                     seen[below] = _undecided(plan.jobs[below], job, stores[plan.groups[plan.jobs[below].group].root])
     return [seen[job.index] for job in plan.jobs]
 

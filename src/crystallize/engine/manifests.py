@@ -5,7 +5,7 @@ The run and the dry run both build their questions here, so they ask the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from crystallize.fingerprint.digest import Digest, digest_of, short
@@ -32,6 +32,10 @@ class Settled:
     def keep(self, index: int, left: Yield) -> None:
         """Remembers what job `index` left."""
         self._yields[index] = left
+
+    def left_by(self, indices: Iterable[int]) -> dict[int, Yield]:
+        """What each of these jobs left; nothing, where it failed."""
+        return {index: self._yields.get(index, NOTHING) for index in indices}
 
     def output(self, source: Source) -> Output | None:
         """The artifact that `source` names, or None when its job ended without writing it."""
@@ -68,7 +72,7 @@ class Settled:
 
     def _resolve(self, job: Job, late: Late) -> Resolved:
         if job.index not in self._resolved:
-            self._resolved[job.index] = late({index: self._yields.get(index, NOTHING) for index in job.waits})
+            self._resolved[job.index] = late(self.left_by(job.waits))
         return self._resolved[job.index]
 
     def _outputs(self, index: int) -> tuple[Output, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,6 +67,9 @@ class Pulse:
         if isinstance(event, events.JobEmitted):
             self._said[event.job.index] = in_few_words(without_secrets(event.event))
             return
+        if isinstance(event, events.PlanGrew):
+            self._take_up(event.jobs)
+            return
         state = _STATES.get(type(event))
         if state is None or not isinstance(event, events.Settled):
             return
@@ -118,6 +121,12 @@ class Pulse:
                 for index, each in running[:MOST_BUSY]
             ),
         )
+
+    def _take_up(self, jobs: Sequence[Job]) -> None:
+        self._total += sum(self._plan.groups[job.group].fetches_for is None for job in jobs)
+        self._settled += bytearray(len(jobs))
+        if self._estimate is not None:
+            self._estimate.add(jobs, previous_seconds(self._plan, jobs, self._stores))
 
     def _begin_estimate(self) -> None:
         """Only now: a run that reuses everything does not ask how long it would have taken."""

@@ -17,6 +17,7 @@ from crystallize.engine.attempts import attempted
 from crystallize.engine.claims import Claim, Claims
 from crystallize.engine.executors import Executors
 from crystallize.engine.floors import JobFloors
+from crystallize.engine.growing import Growing
 from crystallize.engine.leads import LeadEnd, Leads
 from crystallize.engine.machine import Machine
 from crystallize.engine.manifests import Settled, left_by, question_for
@@ -26,7 +27,7 @@ from crystallize.engine.recorder import Recorder, new_record
 from crystallize.engine.schedule import SETTLED, Schedule, State
 from crystallize.engine.spared import Spared
 from crystallize.engine.teller import Teller
-from crystallize.errors import BlockedError, message_of
+from crystallize.errors import message_of
 from crystallize.fingerprint.manifest import Manifest
 from crystallize.fingerprint.reads.observe import unobserved
 from crystallize.plan import events
@@ -98,6 +99,7 @@ class Driver:
         self._queues = Queues(plan, self._executors)
         self._leads = Leads(plan, self._queues.ask)
         self._teller = Teller(plan, [self.pulse, *watchers, self._leads, self._free])
+        self._growing = Growing(plan, self._schedule, self._settled, self._teller)
         self._recorder: Recorder[int] = Recorder()
         self._claims = Claims()
         self._elsewhere: list[int] = []
@@ -178,7 +180,7 @@ class Driver:
     # deciding
 
     def _decide_ready(self) -> None:
-        while ready := self._schedule.take_ready():
+        while (ready := self._schedule.take_ready()) or self._growing.take_up():
             self._decide(ready)
 
     def _decide(self, indices: Sequence[int]) -> None:
@@ -242,7 +244,8 @@ class Driver:
             self._misses.pop(index, None)
             below = self._schedule.settle(index, State.CANCELLED)
             self._teller.tell_settled(events.JobCancelled(job))
-            self._tell_blocked(below, f"{job.label}, which it reads, was not asked for")
+            for each in below:
+                self._teller.tell_blocked(self._plan.jobs[each], f"{job.label}, which it reads, was not asked for")
         self._teller.release(ended.group, ended.error)
 
     def _may_start(self, index: int) -> bool:
@@ -369,18 +372,15 @@ class Driver:
                     self._floors.put(stopped)
                 self._teller.tell_settled(events.JobFailed(stopped, error, None, seconds))
                 continue
-            self._tell_blocked([below], f"{job.label}, which it reads, failed ({message_of(error)})")
+            self._teller.tell_blocked(stopped, f"{job.label}, which it reads, failed ({message_of(error)})")
         for twin in self._claims.release(index, error):
             self._fail(twin, error, miss, 0.0)
-
-    def _tell_blocked(self, indices: Sequence[int], fact: str) -> None:
-        for index in indices:
-            job = self._plan.jobs[index]
-            self._teller.tell_settled(events.JobBlocked(job, BlockedError(f"{job.label} was not run: {fact}")))
 
     def _cancel_unstarted(self) -> None:
         """Settles every job that has not started as cancelled."""
         self.interrupted = True
+        while self._growing.take_up(all_of_it=True):
+            pass  # what has grown may grow further
         waiting, self._elsewhere = [*self._queues.take_all(), *self._elsewhere], []
         stopped = self._schedule.cancel_unstarted()
         for index in waiting:

@@ -7,8 +7,10 @@ notes: one enum, a sentence each, one transition function.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from enum import IntEnum
 
+from crystallize.plan.job import Job
 from crystallize.plan.plan import Plan
 
 
@@ -41,24 +43,48 @@ class Schedule:
     """The states of all jobs of a plan. Ready jobs come out lowest index first."""
 
     def __init__(self, plan: Plan) -> None:
-        count = len(plan.jobs)
-        self._states = bytearray(count)
-        self._missing = [0] * count
-        self._consumers: list[list[int]] = [[] for _ in range(count)]
+        self._plan = plan
+        self._states = bytearray()
+        self._missing: list[int] = []
+        self._consumers: list[list[int]] = []
         self._ready: list[int] = []
         self._causes: dict[int, int] = {}
-        self._forgiven = {job.index for job in plan.jobs if job.goes_on}
-        self._unsettled = count
-        for job in plan.jobs:
-            upstream = plan.upstream_of(job)
-            self._missing[job.index] = len(upstream)
-            for index in upstream:
-                if index >= job.index:
-                    raise ValueError(f"job {job.label} reads job {index}, which does not come before it")
-                self._consumers[index].append(job.index)
-            if not upstream:
-                self._ready.append(job.index)
-                self._states[job.index] = State.READY
+        self._forgiven: set[int] = set()
+        self._awaited: set[int] = set()
+        self._unsettled = 0
+        self.take_up(plan.jobs)
+
+    def take_up(self, jobs: Sequence[Job]) -> list[int]:
+        """Takes up the last jobs of the plan; returns those that are BLOCKED or CANCELLED at once, in plan order."""
+        count = len(jobs)
+        self._states += bytearray(count)
+        self._missing += [0] * count
+        self._consumers += [[] for _ in range(count)]
+        self._forgiven |= {job.index for job in jobs if job.goes_on}
+        self._awaited.update(*(growth.waits for growth in self._plan.growths))
+        self._unsettled += count
+        return [job.index for job in jobs if not self._connect(job)]
+
+    def _connect(self, job: Job) -> bool:
+        """Has the job wait for what it reads; False when that has failed already."""
+        upstream = self._plan.upstream_of(job)
+        missing = len(upstream)
+        for index in upstream:
+            if index >= job.index:
+                raise ValueError(f"job {job.label} reads job {index}, which does not come before it")
+            state = self._states[index]
+            if state in GOOD or (state == State.FAILED and index in self._forgiven):
+                missing -= 1
+            elif state in SETTLED:
+                self._causes[job.index] = self._causes.get(index, index)
+                self._close(job.index, State.CANCELLED if state == State.CANCELLED else State.BLOCKED)
+                return False
+            self._consumers[index].append(job.index)
+        self._missing[job.index] = missing
+        if not missing:
+            heapq.heappush(self._ready, job.index)
+            self._states[job.index] = State.READY
+        return True
 
     def take_ready(self) -> list[int]:
         """The jobs that became ready since the last call, lowest index first; they are now RUNNING until settled."""
@@ -106,12 +132,12 @@ class Schedule:
 
     def has_consumers(self, index: int) -> bool:
         """Whether anything reads the job."""
-        return bool(self._consumers[index])
+        return bool(self._consumers[index]) or index in self._awaited
 
     @property
     def finished(self) -> bool:
-        """Whether every job has its final state."""
-        return self._unsettled == 0
+        """Whether every job has its final state, and the plan has all its jobs."""
+        return self._unsettled == 0 and not self._plan.growths
 
     def _close(self, index: int, state: State) -> None:
         self._states[index] = state

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from threading import RLock
 from typing import Any
 
+from crystallize.errors import BlockedError
 from crystallize.plan import events
 from crystallize.plan.job import Job
 from crystallize.plan.plan import Plan
@@ -24,6 +25,12 @@ class Teller:
         self._begun: dict[int, BaseException | None] = {}
         self._held: set[int] = set()
         self._emitting = RLock()
+
+    def take_up(self, jobs: Sequence[Job]) -> None:
+        """Tells that the plan has these jobs, too."""
+        for job in jobs:
+            self._untold[job.group] += 1
+        self.tell(events.PlanGrew(jobs))
 
     def tell(self, event: events.Event) -> None:
         """Calls every watcher with `event`, in order."""
@@ -45,6 +52,10 @@ class Teller:
         self.tell(_as_fetch(event) if self._only_fetches(group) else event)
         self._untold[group] -= 1
         self._end_if_over(group)
+
+    def tell_blocked(self, job: Job, fact: str) -> None:
+        """Tells that a job will never run, and why."""
+        self.tell_settled(events.JobBlocked(job, BlockedError(f"{job.label} was not run: {fact}")))
 
     def hold(self, group: int) -> None:
         """The group is not over, whatever is told of its jobs, until it is released."""
@@ -72,7 +83,7 @@ class Teller:
             self._end(group)
 
     def _end_if_over(self, group: int) -> None:
-        if self._untold[group] or group in self._held:
+        if self._untold[group] or group in self._held or any(each.group == group for each in self._plan.growths):
             return
         error = self._end(group)
         if not self._only_fetches(group):

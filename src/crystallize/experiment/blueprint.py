@@ -20,6 +20,7 @@ from crystallize.experiment.objects.links import READERS, Link, links_of_all
 from crystallize.experiment.objects.names import check_distinct, check_name
 from crystallize.experiment.objects.pipeline import Pipeline
 from crystallize.experiment.objects.plugins import ArtifactPlugin, BasePlugin, LoggingPlugin, SeedPlugin, overrides
+from crystallize.experiment.objects.step import PipelineStep
 from crystallize.experiment.objects.treatment import Treatment
 
 P = TypeVar("P", bound=BasePlugin)
@@ -179,6 +180,11 @@ class Blueprint:
                 return plugin
         return None
 
+    def writers(self, artifact: str) -> list[str]:
+        """The class names of the steps that are given an artifact of this name to write; of all where none is."""
+        names = [type(step).__name__ for step in self.pipeline.steps if _is_given(step, artifact)]
+        return names or [type(step).__name__ for step in self.pipeline.steps]
+
     def executor(self, trials: int) -> tuple[str, int]:
         """Where trials run (``serial``, ``async``, ``thread``, ``process`` or ``ray``), and how many of them at a time.
 
@@ -218,6 +224,10 @@ class Blueprint:
     def _repr_html_(self) -> str:
         conditions = ", ".join(["baseline", *(t.name for t in self.treatments)])
         return f"<b>{self.name or 'Experiment'}</b> ({self.replicates} replicates; {conditions})"
+
+
+def _is_given(step: PipelineStep, artifact: str) -> bool:
+    return any(isinstance(value, Artifact) and value.name == artifact for value in step.params.values())
 
 
 def _listed(key: str, items: Iterable[Any] | None, kind: type[T]) -> list[T]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from crystallize.errors import DefinitionError
-from crystallize.experiment.aside import Aside, Given, LastData
-from crystallize.experiment.blueprint import Blueprint, checked_replicates, chosen_strategy
-from crystallize.experiment.compiling.node import Asked, Node
-from crystallize.experiment.compiling.placing import checked_executor, checked_jobs
+from crystallize.experiment.aside import NOTHING, Aside, Pass
+from crystallize.experiment.blueprint import Blueprint
+from crystallize.experiment.compiling.asking import Wishes, asked_of
+from crystallize.experiment.compiling.node import nodes_for
 from crystallize.experiment.objects.artifact import Artifact
-from crystallize.experiment.objects.constants import BASELINE_CONDITION
 from crystallize.experiment.objects.datasource import DataSource
 from crystallize.experiment.objects.hypothesis import Hypothesis
 from crystallize.experiment.objects.inputs import ArtifactPath
@@ -30,9 +29,6 @@ from crystallize.settings import Settings
 
 if TYPE_CHECKING:
     from crystallize.experiment.streaming import Stream
-
-NOTHING: Any = object()
-"""Stands for data that is not given: None is data as well."""
 
 
 class Experiment(Blueprint):
@@ -80,7 +76,16 @@ class Experiment(Blueprint):
         seed : base seed in place of the defined one.
         jobs, executor, address : how many trials at a time, and where; see `ExperimentGraph.run`.
         """
-        running = self._running(treatments, hypotheses, replicates, strategy, seed, jobs, executor, address)
+        running = self._running(
+            treatments=treatments,
+            hypotheses=hypotheses,
+            replicates=replicates,
+            strategy=strategy,
+            seed=seed,
+            jobs=jobs,
+            executor=executor,
+            address=address,
+        )
         return running.only(running.run())
 
     async def arun(
@@ -96,7 +101,16 @@ class Experiment(Blueprint):
         address: str | None = None,
     ) -> Result:
         """As `run`, inside a running event loop."""
-        running = self._running(treatments, hypotheses, replicates, strategy, seed, jobs, executor, address)
+        running = self._running(
+            treatments=treatments,
+            hypotheses=hypotheses,
+            replicates=replicates,
+            strategy=strategy,
+            seed=seed,
+            jobs=jobs,
+            executor=executor,
+            address=address,
+        )
         return running.only(await running.arun())
 
     def stream(
@@ -120,7 +134,15 @@ class Experiment(Blueprint):
 
         def make(watcher: events.Watcher) -> Running:
             return self._running(
-                treatments, hypotheses, replicates, strategy, seed, jobs, executor, address, watchers=[watcher]
+                watchers=[watcher],
+                treatments=treatments,
+                hypotheses=hypotheses,
+                replicates=replicates,
+                strategy=strategy,
+                seed=seed,
+                jobs=jobs,
+                executor=executor,
+                address=address,
             )
 
         return Stream(make)
@@ -137,7 +159,7 @@ class Experiment(Blueprint):
         """
         chosen = [] if treatment is None else [treatment]
         with Aside.made() as aside:
-            running = self._running_aside(aside.copied(self, verbose=verbose), aside, chosen)
+            running = aside.running(aside.copied(self, verbose=verbose), chosen)
             result = running.only(running.run())
             aside.remove_with(result)
             return result
@@ -153,17 +175,15 @@ class Experiment(Blueprint):
         data : in place of what the datasource gives.
         seed : in place of the one of replicate 0.
         """
-        with Aside.made() as aside:
-            running, last = self._passing(aside, treatment, data, seed)
-            return self._passed(running.only(running.run()), last, aside)
+        with Pass.made(self, treatment, data, seed) as once:
+            return once.ended(once.running.run())
 
     async def aapply(
         self, treatment: Treatment | str | None = None, *, data: Any = NOTHING, seed: int | None = None
     ) -> Any:
         """As `apply`, inside a running event loop."""
-        with Aside.made() as aside:
-            running, last = self._passing(aside, treatment, data, seed)
-            return self._passed(running.only(await running.arun()), last, aside)
+        with Pass.made(self, treatment, data, seed) as once:
+            return once.ended(await once.running.arun())
 
     def optimize(
         self,
@@ -178,14 +198,14 @@ class Experiment(Blueprint):
         In each round it is asked for treatments, they run beside the baseline without hypotheses, and it is told the
         mean of its metric under each of them, in their order: infinitely bad where all replicates failed. What was
         tried before is reused unless `strategy`, or the definition, says ``rerun``. An optimizer that asks for nothing
-        ends the search.
+        ends the search, and all that it tried is shown.
 
         Raises MissingMetricError when a trial succeeds without the metric, DefinitionTypeError (a TypeError) where it
         has no mean.
         """
         search = Search(optimizer, num_trials)
         for treatments in search.rounds():
-            running = self._round(treatments, replicates_per_trial, strategy)
+            running = self._round(search, treatments, replicates_per_trial, strategy)
             search.tell(treatments, running.only(running.run()))
         return search.best()
 
@@ -200,7 +220,7 @@ class Experiment(Blueprint):
         """As `optimize`, inside a running event loop."""
         search = Search(optimizer, num_trials)
         for treatments in search.rounds():
-            running = self._round(treatments, replicates_per_trial, strategy)
+            running = self._round(search, treatments, replicates_per_trial, strategy)
             search.tell(treatments, running.only(await running.arun()))
         return search.best()
 
@@ -225,78 +245,23 @@ class Experiment(Blueprint):
         return ArtifactPath(self, step, name, condition)
 
     def _running(
-        self,
-        treatments: Sequence[Treatment | str] | None,
-        hypotheses: Sequence[Hypothesis] | None,
-        replicates: int | None,
-        strategy: str | None,
-        seed: int | None,
-        jobs: int | None,
-        executor: str | None,
-        address: str | None,
-        *,
-        watchers: Sequence[events.Watcher] = (),
-        default_strategy: str = "rerun",
+        self, *, watchers: Sequence[events.Watcher] = (), default_strategy: str = "rerun", **wishes: Unpack[Wishes]
     ) -> Running:
         self.validate()
         settings = Settings.load()
-        asked = Asked(
-            strategy=None if strategy is None else chosen_strategy(strategy),
-            default_strategy=settings.strategy or default_strategy,
-            treatments=treatments,
-            hypotheses=None if hypotheses is None else list(hypotheses),
-            replicates=checked_replicates(replicates),
-            seed=seed,
-            jobs=checked_jobs(jobs),
-            executor=checked_executor(executor, address),
-            address=address,
-        )
+        asked = asked_of(settings, default_strategy, **wishes)
         return Running(nodes_for([self]), asked, raise_setup_errors=True, settings=settings, watchers=watchers)
 
-    def _round(self, treatments: Sequence[Treatment], replicates: int, strategy: str | None) -> Running:
-        """A run of what an optimizer asks for."""
-        return self._running(treatments, [], replicates, strategy, None, None, None, None, default_strategy="resume")
-
-    def _passing(
-        self, aside: Aside, treatment: Treatment | str | None, data: Any, seed: int | None
-    ) -> tuple[Running, LastData]:
-        """A run aside of one condition alone, and who holds what its last step gives."""
-        last = LastData()
-        other = aside.copied(self, last, source=None if data is NOTHING else Given(data))
-        if isinstance(treatment, Treatment) and data is not NOTHING:
-            treatment = treatment.without_source()
-        chosen = [] if treatment is None else [treatment]
-        name = next((each.name if isinstance(each, Treatment) else each for each in chosen), BASELINE_CONDITION)
-        return self._running_aside(other, aside, chosen, only=name, seed=seed), last
-
-    def _passed(self, result: Result, last: LastData, aside: Aside) -> Any:
-        """What the pass gave; raises what it raised. The folder is removed, which the result needs no more."""
-        aside.remove()
-        for error in result.errors.values():
-            raise error
-        return last.data
-
-    def _running_aside(
-        self,
-        other: Experiment,
-        aside: Aside,
-        treatments: Sequence[Treatment | str],
-        *,
-        only: str | None = None,
-        seed: int | None = None,
-    ) -> Running:
-        other.validate()
-        asked = Asked(
-            default_strategy="rerun",
-            strategy="rerun",
+    def _round(self, search: Search, treatments: Sequence[Treatment], replicates: int, strategy: str | None) -> Running:
+        """A run of what an optimizer asks for; what it asked for before stays in view."""
+        return self._running(
             treatments=treatments,
+            beside=search.tried,
             hypotheses=[],
-            seed=seed,
-            executor="serial",
-            aside=aside.folder,
-            only=only,
+            replicates=replicates,
+            strategy=strategy,
+            default_strategy="resume",
         )
-        return Running(nodes_for([other]), asked, raise_setup_errors=True)
 
 
 class ExperimentBuilder:
@@ -369,22 +334,3 @@ class ExperimentBuilder:
     def _set(self, part: str, value: Any) -> Self:
         self._parts[part] = value
         return self
-
-
-def nodes_for(experiments: Sequence[Blueprint]) -> list[Node]:
-    """Nodes of experiments that run, preceded by those they read and which only stand by with what they recorded."""
-    nodes: dict[int, Node] = {}
-    running = {id(experiment) for experiment in experiments}
-
-    def visit(experiment: Blueprint) -> None:
-        if id(experiment) in nodes:
-            return
-        runs = id(experiment) in running
-        links = [link for link in experiment.links if runs and link.producer is not None]
-        for link in links:
-            visit(link.producer)
-        nodes[id(experiment)] = Node(experiment, links, [], runs=runs)
-
-    for experiment in experiments:
-        visit(experiment)
-    return list(nodes.values())

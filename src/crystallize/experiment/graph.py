@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from crystallize.errors import CrystallizeError, DefinitionTypeError, GraphError
-from crystallize.experiment.blueprint import checked_replicates, chosen_strategy
-from crystallize.experiment.compiling.node import Asked, Node
-from crystallize.experiment.compiling.placing import checked_executor, checked_jobs
+from crystallize.experiment.compiling.asking import asked_of
+from crystallize.experiment.compiling.node import Node
 from crystallize.experiment.experiment import Experiment
 from crystallize.experiment.folders.entries import Overrides
 from crystallize.experiment.objects.links import Link
@@ -267,14 +266,15 @@ class ExperimentGraph:
     ) -> Running:
         """A run that has not begun, for front ends: it can be run or foreseen."""
         settings = settings or Settings.load()
-        asked = Asked(
-            strategy=None if strategy is None else chosen_strategy(strategy),
-            default_strategy=settings.strategy or default_strategy,
+        asked = asked_of(
+            settings,
+            default_strategy,
+            strategy=strategy,
             treatments=treatments,
-            replicates=checked_replicates(replicates),
+            replicates=replicates,
             seed=seed,
-            jobs=checked_jobs(jobs),
-            executor=checked_executor(executor, address),
+            jobs=jobs,
+            executor=executor,
             address=address,
             restore=restore,
             pin=pin or {},

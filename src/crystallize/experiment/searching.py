@@ -31,6 +31,12 @@ class Search:
             raise DefinitionTypeError(f"{optimizer!r} is no optimizer", remedy="give a BaseOptimizer")
         self._optimizer = optimizer
         self._rounds = checked_replicates(rounds) or 1
+        self._tried: dict[str, Treatment] = {}
+
+    @property
+    def tried(self) -> list[Treatment]:
+        """What was asked for in the rounds before the present one; of several of one name the last."""
+        return list(self._tried.values())
 
     def rounds(self) -> Iterator[list[Treatment]]:
         """The treatments of each round, asked for when the round begins; ends early when none is left to try."""
@@ -39,6 +45,7 @@ class Search:
             if not asked:
                 return
             yield asked
+            self._tried |= {treatment.name: treatment for treatment in asked}
 
     def tell(self, treatments: Sequence[Treatment], result: Result) -> None:
         """Tells the optimizer the mean of its metric under each treatment, in the order in which it asked for them.

@@ -145,7 +145,7 @@ class TrialWork:
 
     def missing(self, task: Trial, source: Source, written: Sequence[Output]) -> Exception:
         """What a reader is told when this trial succeeded without writing the artifact it reads."""
-        steps = [source.step] if source.step else [type(step).__name__ for step in self._experiment.pipeline.steps]
+        steps = [source.step] if source.step else self._experiment.writers(source.output)
         place = self._folder / f"replicate_{task.replicate}" / task.condition
         paths = " or ".join(str(place / step / source.output) for step in steps)
         return MissingArtifactError(

@@ -18,6 +18,7 @@ from blake3 import blake3
 
 from crystallize.errors import NotReusableError
 from crystallize.fingerprint.digest import Digest, digest_bytes, digest_of, short
+from crystallize.fingerprint.sparse import has_holes, sparse_digest
 
 StatKey = tuple[str, int, int, int, int, int]
 """Path, size in bytes, mtime_ns, ctime_ns, inode, device."""
@@ -110,21 +111,23 @@ def is_settled(mtime_ns: int, ctime_ns: int) -> bool:
 
 def _digest_at(path: Path, before: stat_result, memory: StatMemory | None) -> Digest:
     if memory is None:
-        return _hash(path, before.st_size)
+        return _hash(path, before)
     key = stat_key(path, before)
     known = memory.recall(key)
     if known is not None:
         return known
     settled = is_settled(before.st_mtime_ns, before.st_ctime_ns)
-    digest = _hash(path, before.st_size)
+    digest = _hash(path, before)
     if settled and stat_key(path, path.stat()) == key:
         memory.remember(key, digest)
     return digest
 
 
-def _hash(path: Path, size_bytes: int) -> Digest:
-    if size_bytes < _MAPPED_BYTES:
+def _hash(path: Path, found: stat_result) -> Digest:
+    if found.st_size < _MAPPED_BYTES:
         return digest_bytes(path.read_bytes())
+    if has_holes(found):
+        return sparse_digest(path)
     return Digest(blake3(max_threads=blake3.AUTO).update_mmap(path).digest())
 
 

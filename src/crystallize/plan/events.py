@@ -11,7 +11,7 @@ has failed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -31,6 +31,13 @@ class RunStarted:
     """Its number in the history of the plan's first root; 0 where none is kept."""
     now: Callable[[], Standing] = Standing
     """How the run stands at the moment of the call; from any thread, as long as it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanGrew:
+    """The plan has more jobs than before: how many was not known before others had ended."""
+
+    jobs: Sequence[Job]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,5 +144,7 @@ class RunFinished:
 
 
 Settled: TypeAlias = JobReused | JobDone | JobFailed | JobBlocked | JobCancelled
-Event: TypeAlias = RunStarted | JobStarted | JobEmitted | Settled | FetchStarted | Fetched | GroupSettled | RunFinished
+Event: TypeAlias = (
+    RunStarted | PlanGrew | JobStarted | JobEmitted | Settled | FetchStarted | Fetched | GroupSettled | RunFinished
+)
 Watcher: TypeAlias = Callable[[Event], None]

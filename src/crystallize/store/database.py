@@ -268,7 +268,11 @@ def _connect(address: str) -> sqlite3.Connection:
         check_same_thread=False,
         uri=address.startswith("file:"),
     )
-    connection.execute("PRAGMA cache_size = -32768")
+    try:
+        connection.execute("PRAGMA cache_size = -32768")
+    except BaseException:  # it reads the file, which may be damaged
+        connection.close()
+        raise
     return connection
 
 

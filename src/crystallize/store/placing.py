@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from crystallize.fingerprint.sparse import copy_sparse, has_holes
+
 try:
     import fcntl
 except ImportError:  # pragma: no cover
@@ -86,16 +88,20 @@ def replacing(target: Path) -> Iterator[Path]:
 def place_file(source: Path, target: Path, *, link: bool) -> None:
     """Makes `target`, which must not exist, a file with `source`'s contents, not its modes and times.
 
-    Blocks are shared where the file system can. Where it cannot, with `link` a large file becomes another
-    name of `source` if one device holds both.
+    Blocks are shared where the file system can, and holes stay holes. Where it cannot, with `link` a large file
+    becomes another name of `source` if one device holds both.
     """
     if _clone(source, target):
         return
-    if link and source.stat().st_size > LINK_BYTES:
+    found = source.stat()
+    if link and found.st_size > LINK_BYTES:
         with suppress(OSError):
             target.hardlink_to(source)
             return
-    shutil.copyfile(source, target)
+    if has_holes(found):
+        copy_sparse(source, target)
+    else:
+        shutil.copyfile(source, target)
 
 
 def discard(path: Path) -> None:

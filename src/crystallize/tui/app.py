@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
@@ -28,8 +29,13 @@ from crystallize.tui.history import HistoryScreen
 from crystallize.tui.logbook import Ear
 from crystallize.tui.performance import Performance
 from crystallize.tui.run import RunScreen
-from crystallize.tui.select import SelectScreen
+from crystallize.tui.select import Entry, SelectScreen, target_of
 from crystallize.tui.store import StoreScreen
+from crystallize.tui.target import Target
+from crystallize.valohai.listing import PipelineItem
+
+SWITCH_SECONDS = 0.0005
+"""So long pure Python in another thread may keep the screen waiting, several times for each key; 5 ms are felt."""
 
 
 class CrystallizeApp(App[None]):
@@ -60,7 +66,7 @@ class CrystallizeApp(App[None]):
         self._ear = ear or Ear()
         self._terminal = terminal
         self._bench = Bench()
-        self._last: dict[Path, Performance] = {}
+        self._last: dict[Target, Performance] = {}
         self._present: Performance | None = None
 
     def on_load(self) -> None:
@@ -69,10 +75,13 @@ class CrystallizeApp(App[None]):
         unobserved().__enter__()
 
     def on_mount(self) -> None:
+        self._switch_interval = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_SECONDS)
         self.push_screen(SelectScreen(self.folder, self._bench))
 
     def on_unmount(self) -> None:
         self._bench.close()
+        sys.setswitchinterval(self._switch_interval)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers beside Textual's own."""
@@ -84,15 +93,17 @@ class CrystallizeApp(App[None]):
     # screens
 
     def on_select_screen_chosen(self, event: SelectScreen.Chosen) -> None:
-        config = event.item.path
-        if event.start:
-            self._start(config, Choices())
-        self.push_screen(RunScreen(config, self._bench, self._last.get(config)))
+        target = target_of(event.item)
+        goes_on = self._present is not None and self._present.target == target
+        asks = event.start and not goes_on and isinstance(event.item, PipelineItem) and event.item.asks
+        if event.start and not asks:
+            self._start(target, Choices(rerun_all=not target.reuses))
+        self.push_screen(RunScreen(target, self._bench, self._last.get(target), asks=asks))
 
     def on_select_screen_wanted(self, event: SelectScreen.Wanted) -> None:
         self._want(event.what, event.item)
 
-    def _want(self, what: str, item: Item | None = None) -> None:
+    def _want(self, what: str, item: Entry | None = None) -> None:
         if what == "new":
             items = Listing(self.folder).scan()
             self.push_screen(CreateScreen(project_root(self.folder), items), self._created)
@@ -100,8 +111,10 @@ class CrystallizeApp(App[None]):
             self.push_screen(HistoryScreen(self.folder))
         elif what == "store":
             self.push_screen(StoreScreen(self.folder))
-        elif what == "edit" and item is not None:
+        elif what == "edit" and isinstance(item, Item):
             self._configure(item.path)
+        elif what == "edit" and item is not None:
+            self.edit(str(item.path), 1)
         elif what == "editor" and item is not None:
             self.edit(str(item.path), item.error.line or 1 if item.error is not None else 1)
 
@@ -131,19 +144,19 @@ class CrystallizeApp(App[None]):
     # runs
 
     def on_run_screen_start(self, event: RunScreen.Start) -> None:
-        self._start(event.config, event.choices)
+        self._start(event.target, event.choices)
 
-    def _start(self, config: Path, choices: Choices) -> None:
-        if self._present is not None:
-            if self._present.config != config:
-                name = self._present.config.parent.name
+    def _start(self, target: Target, choices: Choices) -> None:
+        if self._present is not None and not self._present.over:
+            if self._present.target != target:
+                name = self._present.target.name
                 self.notify(f"{name} is running; wait for it, or stop it with R on its screen", severity="warning")
             return
-        performance = Performance(config, choices, self._ear)
-        self._present = self._last[config] = performance
+        performance = Performance(target, choices, self._ear)
+        self._present = self._last[target] = performance
         self._bench.put(performance.perform, lambda _: self._tell_over(performance))
         screen = self.screen
-        if isinstance(screen, RunScreen) and screen.config == config:
+        if isinstance(screen, RunScreen) and screen.target == target:
             screen.attend(performance)
         self._mark_running()
 
@@ -151,19 +164,20 @@ class CrystallizeApp(App[None]):
         self.post_message(self.Over(performance))
 
     def on_crystallize_app_over(self, event: Over) -> None:
-        self._present = None
+        if self._present is event.performance:
+            self._present = None
         self._mark_running()
         screen = self.screen
-        if not (isinstance(screen, RunScreen) and screen.config == event.performance.config):
-            name = event.performance.config.parent.name
+        if not (isinstance(screen, RunScreen) and screen.target == event.performance.target):
+            name = event.performance.target.name
             bad = bool(event.performance.live.failures)
             self.notify(f"{name} {'failed' if bad else 'is done'}", severity="error" if bad else "information")
 
     def _mark_running(self) -> None:
-        config = None if self._present is None else self._present.config
+        target = None if self._present is None else self._present.target
         for screen in self.screen_stack:
             if isinstance(screen, SelectScreen):
-                screen.mark_running(config)
+                screen.mark_running(target)
 
     # editors
 
@@ -204,7 +218,7 @@ class CrystallizeApp(App[None]):
         if self._present is None:
             self.exit()
             return
-        name = self._present.config.parent.name
+        name = self._present.target.name
         question = f"{name} is running. Stop it and leave?\nWhat has finished is kept; the next run goes on from there."
         self.push_screen(AskScreen(question, "Stop and leave"), self._leave)
 

@@ -11,11 +11,11 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Button, Static, Tree
 
-from crystallize.experiment.compiling.node import Node
 from crystallize.experiment.objects.constants import BASELINE_CONDITION
 from crystallize.experiment.reports.live import LiveCondition, LiveRun
-from crystallize.experiment.reports.opened import Choices, Opened, Outlook
-from crystallize.tui.graph_tree import GraphTree, Shown
+from crystallize.experiment.reports.opened import Choices
+from crystallize.tui.graph_tree import Drawn, GraphTree
+from crystallize.tui.target import Foresight, Loaded, Shown
 from crystallize.tui.trial_tree import Condition, TrialTree
 
 
@@ -29,12 +29,12 @@ class Board(Vertical):
         super().__init__(id="left")
         self.live: LiveRun | None = None
         self.choices = Choices()
-        self._opened: Opened | None = None
-        self._by_name: dict[str, Node] = {}
+        self._opened: Loaded | None = None
+        self._by_name: dict[str, Shown] = {}
         self._counts: Mapping[str, Mapping[str, Mapping[str, int]]] = {}
 
     def compose(self) -> ComposeResult:
-        yield GraphTree(self._shown)
+        yield GraphTree(self._drawn)
         yield Static("", id="notes")
         yield Static("", id="trials-of")
         yield TrialTree(self._live_condition, self._foreseen)
@@ -52,7 +52,7 @@ class Board(Vertical):
         return self.query_one(TrialTree)
 
     @property
-    def node(self) -> Node | None:
+    def node(self) -> Shown | None:
         """The experiment under the cursor."""
         return self._by_name.get(self._graph.chosen or "")
 
@@ -71,15 +71,14 @@ class Board(Vertical):
         """The configuration of the experiment under the cursor."""
         return None if self.node is None else self.node.experiment.path
 
-    def show(self, opened: Opened, nodes: Sequence[Node], outlook: Outlook | None = None) -> None:
+    def show(self, opened: Loaded, nodes: Sequence[Shown], outlook: Foresight | None = None) -> None:
         """Shows a graph that was loaded, its conditions, and what a run of it would do where that is known."""
         chosen = self._graph.chosen or opened.name
         self._opened = opened
         self._by_name = {node.experiment.label: node for node in nodes}
         if outlook is not None:
             self._counts = outlook.counts()
-        edges = opened.graph.edges()
-        self._graph.show({name: edges[name] for name in opened.graph.order()}, chosen)
+        self._graph.show(opened.edges(), chosen)
         self._show_conditions()
         self._show_notes()
 
@@ -111,14 +110,14 @@ class Board(Vertical):
 
     # what the trees ask
 
-    def _shown(self, name: str) -> Shown:
+    def _drawn(self, name: str) -> Drawn:
         node = self._by_name.get(name)
         live = None if self.live is None else self.live.nodes.get(name)
         foreseen: dict[str, int] = {}
         for states in self._counts.get(name, {}).values() if live is None else ():
             for state, count in states.items():
                 foreseen[state] = foreseen.get(state, 0) + count
-        return Shown(
+        return Drawn(
             live=live,
             foreseen=foreseen,
             pin=self.choices.pins.get(name),
@@ -134,13 +133,14 @@ class Board(Vertical):
         return self._counts.get(self.name_of_node, {}).get(condition, {})
 
 
-def _condition(node: Node, name: str, off: Collection[str]) -> Condition:
+def _condition(node: Shown, name: str, off: Collection[str]) -> Condition:
     treatment = node.treatments.get(name)
     return Condition(
         name=name,
         is_on=name in node.conditions,
         is_off_here=name in off,
         payload={} if treatment is None else treatment.apply_map,
-        inherited=treatment is None and name != BASELINE_CONDITION,
+        inherited=treatment is None and name != BASELINE_CONDITION and node.experiment.path is not None,
         replicates=node.replicates,
+        each="child" if node.experiment.path is None else "replicate",
     )

@@ -1,4 +1,4 @@
-"""Check boxes that are told apart without colours."""
+"""Fields of forms: check boxes that are told apart without colours, and lines to type in that keep still."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import Checkbox
+from textual.widgets import Checkbox, Input
 
 
 class Box(Checkbox):
@@ -23,3 +23,11 @@ class Box(Checkbox):
     @property
     def _button(self) -> Content:
         return Content("☑" if self.value else "☐")
+
+
+class Field(Input):
+    """One line to type in. Its cursor does not blink: nothing on the screen moves that has nothing to say."""
+
+    def __init__(self, value: str = "", *, placeholder: str = "", id: str) -> None:
+        super().__init__(value, placeholder=placeholder, id=id, compact=True)
+        self.cursor_blink = False

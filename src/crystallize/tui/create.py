@@ -20,7 +20,7 @@ from crystallize.errors import DefinitionError
 from crystallize.experiment.folders.listing import Item
 from crystallize.experiment.folders.references import Catalog
 from crystallize.experiment.folders.scaffold import Draft, create_experiment, draft
-from crystallize.tui.boxes import Box
+from crystallize.tui.boxes import Box, Field
 from crystallize.words import near
 
 FILES = ("datasources.py", "steps.py", "outputs.py", "verifiers.py")
@@ -86,7 +86,7 @@ class CreateScreen(ModalScreen[Path | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="wide"):
             yield Static("Create New Experiment", classes="title")
-            yield Input(placeholder="name", id="name", compact=True)
+            yield Field(placeholder="name", id="name")
             yield Static("", id="verdict")
             with VerticalScroll(id="create-options", can_focus=False):
                 yield Label("Files")

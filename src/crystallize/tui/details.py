@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -19,10 +18,12 @@ from crystallize.experiment.folders.listing import Item
 from crystallize.experiment.folders.switches import read_switches
 from crystallize.experiment.reports.dry_run import LEAST_SECONDS, reason_parts
 from crystallize.experiment.reports.lines import line
-from crystallize.experiment.reports.opened import Known, Opened, Outlook
+from crystallize.experiment.reports.opened import Known
 from crystallize.experiment.reports.summary import print_metrics
 from crystallize.history.stats import share_reused
 from crystallize.tui.rendering import recorded
+from crystallize.tui.target import Foresight, Loaded, Target
+from crystallize.valohai.listing import PipelineItem
 from crystallize.words import ago, duration, near
 
 MOST_REASONS = 4
@@ -33,10 +34,10 @@ MOST_REASONS = 4
 class Look:
     """What loading an experiment has shown."""
 
-    config: Path
-    outlook: Outlook | None = None
+    target: Target
+    outlook: Foresight | None = None
     known: Known | None = None
-    opened: Opened | None = None
+    opened: Loaded | None = None
     fault: BaseException | None = None
     """Why it cannot be loaded."""
 
@@ -55,10 +56,10 @@ class Details(VerticalScroll):
         self._put("#about", Text())
         self._put("#outlook", Text())
 
-    def show(self, item: Item) -> None:
+    def show(self, item: Item | PipelineItem) -> None:
         """What the configuration says."""
         self._put("#about", self._recorded(lambda console: _print_about(console, item)))
-        waiting = Text() if item.config is None else Text("\nlooking what resume would run …", style="dim")
+        waiting = Text() if item.error is not None else Text("\nlooking what a run would do …", style="dim")
         self._put("#outlook", waiting)
 
     def show_fault(self, fault: BaseException) -> None:
@@ -82,7 +83,16 @@ class Details(VerticalScroll):
         self.query_one(where, Static).update(text)
 
 
-def _print_about(console: Console, item: Item) -> None:
+def _print_about(console: Console, item: Item | PipelineItem) -> None:
+    if isinstance(item, PipelineItem):
+        line(console, f"{item.icon} ", (item.name, "bold"), (f"  pipeline · {near(item.path)}", "dim"))
+        console.print()
+        reuse = "on: earlier executions stand in for nodes that have not changed" if item.reuse else "off"
+        about = {"nodes": " · ".join(item.nodes), "parameters": ", ".join(item.parameters), "reuse": reuse}
+        for heading, said in about.items():
+            if said:
+                console.print(Text.assemble((heading.ljust(12), "dim"), said))
+        return
     kind = "graph" if item.is_graph else "experiment"
     line(console, f"{item.icon} ", (item.name, "bold"), (f"  {kind} · {near(item.path)}", "dim"))
     config = item.config
@@ -141,7 +151,7 @@ def _print_known(console: Console, known: Known | None) -> None:
     print_metrics(console, known.metrics.items())
 
 
-def _print_outlook(console: Console, outlook: Outlook) -> None:
+def _print_outlook(console: Console, outlook: Foresight) -> None:
     console.print()
     last = f" · about {duration(outlook.seconds)}" if outlook.seconds >= LEAST_SECONDS else ""
     line(console, (f"{outlook.strategy} would now", "bold"), (last, "dim"))

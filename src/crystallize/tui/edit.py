@@ -36,6 +36,7 @@ class ConfigText(TextArea):
 
     def __init__(self, text: str) -> None:
         super().__init__(text, id="config-text", show_line_numbers=True, tab_behavior="indent", soft_wrap=True)
+        self.cursor_blink = False
         self.fault: DefinitionError | None = None
 
     def get_line(self, line_index: int) -> Text:

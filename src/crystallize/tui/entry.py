@@ -10,6 +10,8 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from crystallize.tui.boxes import Field
+
 
 class EntryScreen(ModalScreen[tuple[str, str] | None]):
     """Dismissed with what was entered in both fields; None when nothing was.
@@ -36,9 +38,9 @@ class EntryScreen(ModalScreen[tuple[str, str] | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Static(self._title_text, classes="title")
-            yield Input(self._value, placeholder=self._first, id="first", compact=True)
+            yield Field(self._value, placeholder=self._first, id="first")
             if self._second is not None:
-                yield Input(placeholder=self._second, id="second", compact=True)
+                yield Field(placeholder=self._second, id="second")
             with Horizontal(classes="buttons"):
                 yield Button("OK", variant="primary", id="ok", compact=True)
                 yield Button("Cancel", id="cancel", compact=True)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rich.text import Text
-from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from crystallize.experiment.reports.live import LiveNode, State
 from crystallize.tui.rendering import FORESEEN, mark
+from crystallize.tui.trees import QuietTree
 
 MOST_INDENTED = 8
 """Deeper branches are not drawn further to the right."""
@@ -55,7 +55,7 @@ def layers(edges: Mapping[str, Sequence[str]]) -> list[Row]:
     return rows
 
 
-class Shown(NamedTuple):
+class Drawn(NamedTuple):
     """What is shown of one experiment beside its name."""
 
     live: LiveNode | None = None
@@ -67,35 +67,29 @@ class Shown(NamedTuple):
     """Treatments that are switched off."""
 
 
-class GraphTree(Tree[Row]):
+class GraphTree(QuietTree[Row]):
     """Experiments; asks `shown` about each when it is drawn."""
 
-    def __init__(self, shown: Callable[[str], Shown]) -> None:
+    def __init__(self, shown: Callable[[str], Drawn]) -> None:
         super().__init__("graph", id="graph")
-        self.show_root = False
         self.show_guides = False
         self.guide_depth = 1
         self._shown = shown
 
     def show(self, edges: Mapping[str, Sequence[str]], chosen: str) -> None:
         """Shows a graph with the cursor on `chosen`."""
-        self.clear()
-        for row in layers(edges):
-            node = self.root.add_leaf(row.name, row)
-            if row.name == chosen:
-                self.call_after_refresh(self.move_cursor, node)
-        self.root.expand()
+        cursor: TreeNode[Row] | None = None
+        with self.filling():
+            for row in layers(edges):
+                node = self.root.add_leaf(row.name, row)
+                cursor = node if cursor is None or row.name == chosen else cursor
+        self.put_cursor(cursor)
 
     @property
     def chosen(self) -> str | None:
         """The experiment under the cursor."""
         row = None if self.cursor_node is None else self.cursor_node.data
         return None if row is None else row.name
-
-    def redraw(self) -> None:
-        """Draws what is in sight again."""
-        self._clear_line_cache()
-        self.refresh()
 
     def render_label(self, node: TreeNode[Row], base_style: Any, style: Any) -> Text:
         """Link, mark, name, and how the trials stand."""
@@ -120,14 +114,14 @@ class GraphTree(Tree[Row]):
         return label
 
 
-def _mark(shown: Shown) -> Text:
+def _mark(shown: Drawn) -> Text:
     if shown.live is not None:
         return mark(shown.live.state)
     state = next((state for state in ("fail", "run", "undecided", "reuse") if shown.foreseen.get(state)), None)
     return mark(State.WAITING) if state is None else Text(*FORESEEN[state])
 
 
-def _standing(shown: Shown) -> Text:
+def _standing(shown: Drawn) -> Text:
     """How far it is, and how its trials ended or would end."""
     live = shown.live
     if live is None:

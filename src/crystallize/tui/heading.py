@@ -8,14 +8,14 @@ from rich.text import Text
 
 from crystallize.experiment.reports.dry_run import LEAST_SECONDS
 from crystallize.experiment.reports.live import LiveRun, State
-from crystallize.experiment.reports.opened import Outlook
 from crystallize.tui.performance import Performance
+from crystallize.tui.target import Foresight
 from crystallize.words import duration, plural, rounded
 
 BAR_COLUMNS = 24
 
 
-def heading(name: str, strategy: str, outlook: Outlook | None, performance: Performance | None, width: int) -> Text:
+def heading(name: str, strategy: str, outlook: Foresight | None, performance: Performance | None, width: int) -> Text:
     """One line of at most `width` columns."""
     text = Text.assemble((f"◆ {name}", "bold"), "  ")
     if performance is not None:
@@ -28,7 +28,7 @@ def heading(name: str, strategy: str, outlook: Outlook | None, performance: Perf
     return text
 
 
-def _foreseen(outlook: Outlook, strategy: str) -> Text:
+def _foreseen(outlook: Foresight, strategy: str) -> Text:
     counts: dict[str, int] = {}
     for each in outlook.explanations:
         counts[each.state] = counts.get(each.state, 0) + each.count

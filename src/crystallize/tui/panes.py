@@ -13,23 +13,24 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
-from textual.widgets import Input, Label, Log, OptionList, Select, Static, TextArea
+from textual.widgets import Input, Label, OptionList, Select, Static, TextArea
 from textual.widgets.option_list import Option
 
 from crystallize.experiment.reports.candidates import Candidate, print_candidates
-from crystallize.experiment.reports.data import to_json, to_xml
 from crystallize.experiment.reports.explained import print_explanations
 from crystallize.experiment.reports.explanation import Explanation
 from crystallize.experiment.reports.lines import line
 from crystallize.experiment.reports.live import Failure, LiveNode
-from crystallize.experiment.reports.summary import print_results
-from crystallize.experiment.results.result import Result
-from crystallize.tui.logbook import Line, LogBook
+from crystallize.tui.boxes import Field
+from crystallize.tui.lines import LogLines, Recorded
+from crystallize.tui.logbook import MOST_LINES, Line, LogBook
 from crystallize.tui.rendering import recorded
+from crystallize.tui.target import Outcome
 from crystallize.words import near, plural
 
 _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|.)")
 RUNS_SHOWN = 5
+ARTIFACTS_IN_SIGHT, FAILURES_IN_SIGHT = 12, 10
 
 
 class LogPane(Vertical):
@@ -38,8 +39,8 @@ class LogPane(Vertical):
     def compose(self) -> ComposeResult:
         with Horizontal(classes="bar"):
             yield Label("", id="log-of")
-            yield Input(placeholder="filter", id="log-filter", compact=True)
-        yield Log(id="log", max_lines=20_000)
+            yield Field(placeholder="filter", id="log-filter")
+        yield LogLines(id="log", max_lines=MOST_LINES)
 
     def on_mount(self) -> None:
         self._book = LogBook()
@@ -73,7 +74,11 @@ class LogPane(Vertical):
     @property
     def text(self) -> str:
         """The lines in sight."""
-        return "\n".join(self.query_one(Log).lines)
+        return "\n".join(self._log.lines)
+
+    @property
+    def _log(self) -> LogLines:
+        return self.query_one(LogLines)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
@@ -81,14 +86,14 @@ class LogPane(Vertical):
         self._again()
 
     def _again(self) -> None:
-        self.query_one(Log).clear()
+        self._log.clear()
         self._seen = self._book.total
         self._write(self._book.since(0))
 
     def _write(self, lines: Sequence[Line]) -> None:
         shown = [_log_line(each) for each in lines if self._is_wanted(each)]
         if shown:
-            self.query_one(Log).write_lines(shown)
+            self._log.write_lines(shown)
 
     def _is_wanted(self, each: Line) -> bool:
         if self._only and each.where.partition("/")[0] != self._only:
@@ -116,48 +121,41 @@ class SummaryPane(VerticalScroll):
             self.path = path
 
     def compose(self) -> ComposeResult:
-        yield Static("nothing has run yet", id="summary-text")
+        yield Recorded(id="summary-text")
         yield Static("", id="artifacts-title", classes="title")
         yield OptionList(id="artifacts")
-        yield Static("", id="older")
+        yield Recorded(id="older")
 
     def on_mount(self) -> None:
         self._paths: list[Path] = []
-        self._results: Mapping[str, Result] = {}
+        self._outcome: Outcome | None = None
         self._older: Mapping[str, Sequence[Candidate]] = {}
-        self._list_artifacts({})
+        self._list_artifacts([])
+        self.query_one("#summary-text", Recorded).show(lambda console: console.print("nothing has run yet"))
 
-    def show(self, results: Mapping[str, Result]) -> None:
-        """The results of a run."""
-        self._results = results
-        self._draw()
-        self._list_artifacts(results)
+    def show(self, outcome: Outcome) -> None:
+        """What came of a run."""
+        self._outcome = outcome
+        self.query_one("#summary-text", Recorded).show(outcome.show)
+        self._list_artifacts(outcome.artifacts())
 
     def show_older(self, candidates: Mapping[str, Sequence[Candidate]]) -> None:
         """What earlier runs gave."""
         self._older = candidates
-        self._draw()
+        self.query_one("#older", Recorded).show(self._print_older)
 
     @property
     def text(self) -> str:
         """What is shown, without styles."""
         return recorded(160, self._print).plain
 
-    def on_resize(self) -> None:
-        self._draw()
-
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         self.post_message(self.Open(self._paths[event.option_index]))
 
-    def _draw(self) -> None:
-        width = self.scrollable_content_region.width - 1
-        if self._results:
-            self.query_one("#summary-text", Static).update(recorded(width, lambda c: print_results(c, self._results)))
-        self.query_one("#older", Static).update(recorded(width, self._print_older))
-
     def _print(self, console: Console) -> None:
-        print_results(console, self._results)
+        if self._outcome is not None:
+            self._outcome.show(console)
         self._print_older(console)
 
     def _print_older(self, console: Console) -> None:
@@ -166,17 +164,13 @@ class SummaryPane(VerticalScroll):
                 line(console, ("runs of ", "dim"), (name, "bold"))
                 print_candidates(console, listed[:RUNS_SHOWN])
 
-    def _list_artifacts(self, results: Mapping[str, Result]) -> None:
+    def _list_artifacts(self, artifacts: Sequence[tuple[str, Path]]) -> None:
         listed = self.query_one("#artifacts", OptionList)
         listed.clear_options()
-        self._paths = []
-        for name, result in results.items():
-            for file, paths in result.artifacts.items():
-                for condition, path in paths.items():
-                    self._paths.append(path)
-                    told = Text.assemble(f"{name} · {file} · {condition}  ", (near(path), "dim"))
-                    listed.add_option(Option(told))
+        self._paths = [path for _, path in artifacts]
+        listed.add_options(Option(Text.assemble(f"{told}  ", (near(path), "dim"))) for told, path in artifacts)
         listed.display = bool(self._paths)
+        listed.styles.height = min(len(self._paths), ARTIFACTS_IN_SIGHT)  # else all of them are measured, every time
         title = self.query_one("#artifacts-title", Static)
         title.display = bool(self._paths)
         title.update(f"{plural(len(self._paths), 'artifact')} (enter opens)")
@@ -186,7 +180,7 @@ class WhyPane(VerticalScroll):
     """Why trials ran or did not; before a run, why they would, with the code that changed."""
 
     def compose(self) -> ComposeResult:
-        yield Static("", id="why-text")
+        yield Recorded(id="why-text")
 
     def on_mount(self) -> None:
         self._print: Callable[[Console], None] = lambda console: None
@@ -204,12 +198,9 @@ class WhyPane(VerticalScroll):
         """What is shown, without styles."""
         return recorded(160, self._print).plain
 
-    def on_resize(self) -> None:
-        self._show(self._print)
-
     def _show(self, show: Callable[[Console], None]) -> None:
         self._print = show
-        self.query_one("#why-text", Static).update(recorded(self.scrollable_content_region.width - 1, show))
+        self.query_one(Recorded).show(show)
 
 
 def _print_reasons(console: Console, nodes: Sequence[LiveNode]) -> None:
@@ -257,6 +248,7 @@ class ErrorsPane(Vertical):
         has_any = bool(self._failures)
         self.query_one("#no-errors").display = not has_any
         listed.display = has_any
+        listed.styles.height = min(len(self._failures), FAILURES_IN_SIGHT) + 1
         self.query_one("#failure").display = has_any
         if added and listed.highlighted is None:
             listed.highlighted = 0
@@ -300,23 +292,28 @@ class DataPane(Vertical):
         yield TextArea("nothing has run yet", id="data", read_only=True, show_line_numbers=False)
 
     def on_mount(self) -> None:
-        self._results: Mapping[str, Result] = {}
+        self._outcome: Outcome | None = None
 
-    def show(self, results: Mapping[str, Result]) -> None:
-        """The results of a run."""
-        self._results = results
-        self._draw()
+    def show(self, outcome: Outcome) -> None:
+        """What came of a run."""
+        self._outcome = outcome
+        if self.is_on_screen:
+            self._draw()
 
     @property
     def text(self) -> str:
-        """What is shown."""
-        return self.query_one("#data", TextArea).text
+        """The results, in the chosen form."""
+        if self._outcome is None:
+            return "nothing has run yet"
+        return self._outcome.xml() if self.query_one("#form", Select).value == "xml" else self._outcome.json()
+
+    def on_show(self) -> None:
+        """Not before somebody looks: thousands of trials are a long text."""
+        self._draw()
 
     def on_select_changed(self, event: Select.Changed) -> None:
         event.stop()
         self._draw()
 
     def _draw(self) -> None:
-        if self._results:
-            form = to_xml if self.query_one("#form", Select).value == "xml" else to_json
-            self.query_one("#data", TextArea).load_text(form(self._results))
+        self.query_one("#data", TextArea).load_text(self.text)

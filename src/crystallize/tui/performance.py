@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from time import monotonic
 
 from crystallize.engine.interrupt import Interrupt
-from crystallize.experiment.compiling.node import Node
 from crystallize.experiment.reports.live import Failure, LiveRun
-from crystallize.experiment.reports.opened import Choices, Opened
+from crystallize.experiment.reports.opened import Choices
 from crystallize.experiment.results.result import Result
-from crystallize.session import Report
 from crystallize.tui.logbook import Ear, Line, LogBook, listening
-
-SWITCH_SECONDS = 0.0005
-"""So long a step of pure Python may keep the screen's thread waiting, several times for each key; Python's own 5 ms are
-felt."""
+from crystallize.tui.target import Concluded, Loaded, Outcome, Shown, Target
 
 
 class Performance:
-    """One run of the graph of one configuration. `perform` is called once, on the bench."""
+    """One run of a target. `perform` is called once, on the bench."""
 
-    def __init__(self, config: Path, choices: Choices, ear: Ear) -> None:
-        self.config = config
+    def __init__(self, target: Target, choices: Choices, ear: Ear) -> None:
+        self.target = target
         self.choices = choices
         self.live = LiveRun()
         self.log = LogBook()
-        self.opened: Opened | None = None
+        self.opened: Loaded | None = None
         """Once it is loaded."""
-        self.nodes: Sequence[Node] = ()
+        self.nodes: Sequence[Shown] = ()
         """What its experiments are like in this run; filled in by the time that `live` has begun."""
-        self.results: Mapping[str, Result] = {}
-        """When it is over."""
-        self.report: Report | None = None
+        self.outcome: Outcome | None = None
+        """When it is over, if it came to its end."""
         self.over = False
         self.asked_to_stop = 0
         """How often."""
         self._ear = ear
         self._interrupt = Interrupt()
+
+    @property
+    def results(self) -> Mapping[str, Result]:
+        """Of a graph, by experiment."""
+        return self.outcome.results if isinstance(self.outcome, Concluded) else {}
 
     def stop(self) -> None:
         """The first time nothing more is started; the second time what runs is broken off."""
@@ -50,27 +47,28 @@ class Performance:
         """Loads the graph as its files are now and runs it to its end. Raises nothing: see `live.failures`."""
         self._ear.book = self.log
         self._ear.now = lambda: self.live.now()
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH_SECONDS)
         try:
             with listening(self._ear):
                 self._perform()
         finally:
-            sys.setswitchinterval(before)
             self.live.ended = self.live.ended or monotonic()
             self.over = True
             self.live.changes += 1
 
     def _perform(self) -> None:
         try:
-            self.opened = Opened(self.config)
-            for fault in self.opened.faults:
-                self.log.add(Line("", fault))
-            running = self.opened.running(self.choices, [self.live])
-            self.nodes = running.nodes
-            self.results = running.run(self._interrupt)
-            self.report = running.report
+            opened = self.target.load()
+            for fault in opened.faults:
+                self._say("", fault)
+            self.opened = opened
+            self.outcome = opened.perform(self.choices, self.live, self._say, self._interrupt, self._begin)
         except KeyboardInterrupt:
-            self.live.failures.append(Failure(self.config.parent.name, "stopped at once; what had finished is kept"))
+            self.live.failures.append(Failure(self.target.name, "stopped at once; what had finished is kept"))
         except BaseException as error:
-            self.live.failures.append(Failure.of(self.config.parent.name, error))
+            self.live.failures.append(Failure.of(self.target.name, error))
+
+    def _begin(self, nodes: Sequence[Shown]) -> None:
+        self.nodes = nodes
+
+    def _say(self, where: str, text: str) -> None:
+        self.log.add(Line(where, text))

@@ -14,7 +14,6 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Label, Select, Static
 
 from crystallize.experiment.reports.candidates import Candidate, moment, print_candidates
-from crystallize.experiment.results.summary import describe
 from crystallize.tui.boxes import Box
 from crystallize.tui.rendering import recorded
 
@@ -80,7 +79,7 @@ class ReuseScreen(ModalScreen[dict[str, int] | None]):
                 run = each.run
                 if run.number not in runs and each.records:
                     told = f"run {run.number} · {moment(run.started)} · {run.state}"
-                    metrics = ", ".join(f"{m} {describe(v)}" for m, v in each.metrics.get("baseline", {}).items())
+                    metrics = each.told("baseline")
                     runs[run.number] = Text.assemble(told, (f" · {name}: {metrics}" if metrics else "", "dim"))
         return [(runs[number], number) for number in sorted(runs, reverse=True)]
 

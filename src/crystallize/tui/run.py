@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,49 +13,55 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Button, Footer, Static, TabbedContent, TabPane
 
+from crystallize.errors import DefinitionError
 from crystallize.experiment.folders.switches import read_switches, write_switches
 from crystallize.experiment.objects.constants import BASELINE_CONDITION
 from crystallize.experiment.reports.candidates import Candidate
 from crystallize.experiment.reports.live import Failure
-from crystallize.experiment.reports.opened import Choices, Opened, Outlook
+from crystallize.experiment.reports.opened import Choices
 from crystallize.tui.bench import Bench, Task
 from crystallize.tui.board import Board
+from crystallize.tui.form import FormScreen
 from crystallize.tui.heading import heading
 from crystallize.tui.panes import DataPane, ErrorsPane, LogPane, SummaryPane, WhyPane
 from crystallize.tui.performance import Performance
+from crystallize.tui.pipeline import Pipeline
 from crystallize.tui.plain import PlainScreen
 from crystallize.tui.reuse import ReuseScreen
+from crystallize.tui.target import Foresight, Loaded, Target
+from crystallize.valohai.form import Key
 
 TICK_SECONDS = 0.2
 """Between two looks at a run. Each costs a redraw, and a key that comes meanwhile waits for it."""
 LOG_TICKS = 2
-"""A log that grew lays the whole screen out again."""
+"""Between two looks at the log."""
 TABS = ("logs", "summary", "why", "errors", "data")
 
 
 class Prepared:
     """What was found out before a run."""
 
-    def __init__(self, opened: Opened, outlook: Outlook, candidates: Mapping[str, Sequence[Candidate]]) -> None:
+    def __init__(self, opened: Loaded, outlook: Foresight, candidates: Mapping[str, Sequence[Candidate]]) -> None:
         self.opened = opened
         self.outlook = outlook
         self.candidates = candidates
 
 
 class RunScreen(Screen[None]):
-    """Runs the graph of one configuration, and shows how that goes.
+    """Runs a target, and shows how that goes.
 
     Parameters
     ----------
     performance : the last run of it in this app; None: there was none.
+    asks : whether it asks for parameters at once, and then runs.
     """
 
     class Start(Message):
-        """The graph is to be run."""
+        """The target is to be run."""
 
-        def __init__(self, config: Path, choices: Choices) -> None:
+        def __init__(self, target: Target, choices: Choices) -> None:
             super().__init__()
-            self.config = config
+            self.target = target
             self.choices = choices
 
     class Edit(Message):
@@ -96,16 +102,18 @@ class RunScreen(Screen[None]):
         Binding("escape,q", "app.leave_screen", "Back"),
     ]
 
-    def __init__(self, config: Path, bench: Bench, performance: Performance | None) -> None:
+    def __init__(self, target: Target, bench: Bench, performance: Performance | None, *, asks: bool = False) -> None:
         super().__init__()
-        self.config = config
+        self.target = target
+        self._asks = asks
         self._bench = bench
         self.performance = performance
         self._prepared: Prepared | None = None
         self._asked: Task | None = None
-        self._opened: Opened | None = None
+        self._opened: Loaded | None = None
         self._rerun: set[str] = set()
-        self._rerun_all = False
+        self._rerun_all = not target.reuses
+        self._values: Mapping[Key, Any] = {}
         self._pins: dict[str, int] = {}
         self._seen = -1
         self._ticks = 0
@@ -133,6 +141,8 @@ class RunScreen(Screen[None]):
         self.set_interval(TICK_SECONDS, self._tick)
         if self.performance is None or self.performance.over:
             self.prepare()
+        if self._asks and isinstance(self.target, Pipeline):
+            self._ask_values(self.target, start=True)
         self._tick()
 
     @property
@@ -151,7 +161,9 @@ class RunScreen(Screen[None]):
     @property
     def choices(self) -> Choices:
         """What was chosen here."""
-        return Choices(rerun=frozenset(self._rerun), rerun_all=self._rerun_all, pins=dict(self._pins))
+        return Choices(
+            rerun=frozenset(self._rerun), rerun_all=self._rerun_all, pins=dict(self._pins), values=dict(self._values)
+        )
 
     # before a run
 
@@ -162,7 +174,7 @@ class RunScreen(Screen[None]):
         choices = self.choices
 
         def look() -> Prepared:
-            opened = Opened(self.config)
+            opened = self.target.load()
             return Prepared(opened, opened.outlook(choices), opened.candidates())
 
         self._asked = self._bench.put(look, self._tell_found)
@@ -174,7 +186,7 @@ class RunScreen(Screen[None]):
         self._asked = None
         found = event.found
         if isinstance(found, BaseException):
-            self.query_one(ErrorsPane).follow([Failure.of(self.config.parent.name, found)])
+            self.query_one(ErrorsPane).follow([Failure.of(self.target.name, found)])
             self.action_tab("errors")
             return
         self._prepared = found
@@ -203,7 +215,7 @@ class RunScreen(Screen[None]):
             self._show_heading()
             return
         self._ticks += 1
-        if performance.over or self._ticks % LOG_TICKS == 0:
+        if performance.over or (self._ticks % LOG_TICKS == 0 and self.query_one(TabbedContent).active == "logs"):
             self.query_one(LogPane).follow(performance.log)
         if performance.opened is not None and self._opened is not performance.opened and performance.live.began:
             self._opened = performance.opened
@@ -222,11 +234,11 @@ class RunScreen(Screen[None]):
     def _conclude(self, performance: Performance) -> None:
         self._concluded = performance
         self.query_one(WhyPane).show_run(list(performance.live.nodes.values()))
-        if performance.results:
-            self.query_one(SummaryPane).show(performance.results)
-            self.query_one(DataPane).show(performance.results)
+        if performance.outcome is not None:
+            self.query_one(SummaryPane).show(performance.outcome)
+            self.query_one(DataPane).show(performance.outcome)
         failed = any(not each.is_blocked for each in performance.live.failures)
-        if self.query_one(TabbedContent).active == "logs":
+        if self.query_one(TabbedContent).active in ("logs", "summary", "errors"):
             self.action_tab("errors" if failed else "summary")
         self._redraw()
         self.prepare()
@@ -242,7 +254,7 @@ class RunScreen(Screen[None]):
             self.query_one(TabbedContent).get_tab("errors").label = f"Errors ({failures})" if failures else "Errors"
 
     def _show_heading(self) -> None:
-        name = self.config.parent.name if self._opened is None else self._opened.name
+        name = self.target.name if self._opened is None else self._opened.name
         strategy = "rerun" if self._rerun_all else "resume"
         outlook = None if self._prepared is None else self._prepared.outlook
         width = self.size.width - 2
@@ -264,7 +276,7 @@ class RunScreen(Screen[None]):
             again = "R again stops at once" if self.performance.asked_to_stop == 1 else "stopping at once"
             self.notify(f"stopping: what runs now is finished first; {again}")
         else:
-            self.post_message(self.Start(self.config, self.choices))
+            self.post_message(self.Start(self.target, self.choices))
 
     def action_rerun(self, whole: bool) -> None:
         """Turns reuse off, or on again; for this screen only."""
@@ -346,10 +358,29 @@ class RunScreen(Screen[None]):
 
     def action_editor(self) -> None:
         """Opens the configuration of the experiment under the cursor in the user's editor."""
-        self.post_message(self.Edit(str(self._board.config or self.config)))
+        self.post_message(self.Edit(str(self._board.config or self.target.path)))
 
     def action_configure(self) -> None:
-        self.post_message(self.Configure(self._board.config or self.config))
+        """Edits the configuration of the experiment under the cursor, or the parameters of a pipeline."""
+        if isinstance(self.target, Pipeline):
+            self._ask_values(self.target)
+        else:
+            self.post_message(self.Configure(self._board.config or self.target.path))
+
+    def _ask_values(self, pipeline: Pipeline, *, start: bool = False) -> None:
+        def given(values: Mapping[Key, Any] | None) -> None:
+            if values is None:
+                return
+            self._values = values
+            if start and not self._goes_on:
+                self.action_run()
+            else:
+                self._changed()
+
+        try:
+            self.app.push_screen(FormScreen(pipeline.load(), self._values), given)
+        except DefinitionError as error:
+            self.notify(str(error), severity="error")
 
     def on_errors_pane_edit(self, event: ErrorsPane.Edit) -> None:
         self.post_message(self.Edit(event.file, event.line))

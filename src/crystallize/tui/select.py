@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from threading import Lock
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -11,68 +12,78 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import Footer, Input, Static, Tree
 from textual.widgets.tree import TreeNode
 
 from crystallize.errors import CrystallizeError
 from crystallize.experiment.folders.listing import Item, Listing, matching
-from crystallize.experiment.reports.opened import Choices, Opened
+from crystallize.experiment.reports.opened import Choices
+from crystallize.settings import project_root
 from crystallize.tui.aside import aside
 from crystallize.tui.bench import Bench, Task
+from crystallize.tui.boxes import Field
 from crystallize.tui.details import Details, Look
 from crystallize.tui.faults import FaultScreen
+from crystallize.tui.pipeline import Pipeline
+from crystallize.tui.target import Graph, Target
+from crystallize.tui.trees import QuietTree
+from crystallize.valohai.listing import PipelineItem, PipelineListing
 from crystallize.words import plural
 
 RESCAN_SECONDS = 2.0
 LOOK_SECONDS = 0.15
 """The cursor rests so long before the experiment under it is loaded."""
+SEARCH_SECONDS = 0.06
+"""After the last letter; the list of thousands is not drawn for each."""
 EMPTY = "no experiments yet, press n"
 
 
-class ExperimentTree(Tree[Item | None]):
-    """Experiments by group. Its leaves are experiments, its other nodes groups."""
+Entry = Item | PipelineItem
+"""What may be chosen."""
+
+
+def target_of(entry: Entry) -> Target:
+    """What running it runs."""
+    return Graph(entry.path) if isinstance(entry, Item) else Pipeline(entry.path, entry.name, entry.reuse)
+
+
+class ExperimentTree(QuietTree[Entry | None]):
+    """Experiments and pipelines by group. Its leaves are these, its other nodes groups."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select_cursor", "Run")]
 
     def __init__(self) -> None:
         super().__init__("experiments", id="experiments")
-        self.show_root = False
-        self.guide_depth = 2
-        self.faults: dict[Path, CrystallizeError] = {}
+        self.faults: dict[Target, CrystallizeError] = {}
         """What loading the code of experiments has shown."""
-        self.running: Path | None = None
-        """The experiment that runs now."""
+        self.running: Target | None = None
+        """What runs now."""
 
-    def show(self, items: list[Item], chosen: Path | None = None) -> None:
+    def show(self, items: list[Entry], chosen: Path | None = None) -> None:
         """Shows `items`, with the cursor on `chosen`, else where it was."""
-        kept = chosen or (self.item.path if self.item is not None else None)
+        kept = Graph(chosen) if chosen is not None else None if self.item is None else target_of(self.item)
         closed = {str(node.label) for node in self.root.children if not node.is_expanded}
-        self.clear()
-        groups: dict[str, TreeNode[Item | None]] = {}
-        found: TreeNode[Item | None] | None = None
-        for item in items:
-            if item.group not in groups:
-                groups[item.group] = self.root.add(item.group, expand=item.group not in closed)
-            leaf = groups[item.group].add_leaf(item.name, item)
-            found = leaf if found is None or item.path == kept else found
-        self.root.expand()
-        if found is not None:
-            self.call_after_refresh(self.move_cursor, found)
+        groups: dict[str, TreeNode[Entry | None]] = {}
+        found: TreeNode[Entry | None] | None = None
+        with self.filling():
+            for item in items:
+                if item.group not in groups:
+                    groups[item.group] = self.root.add(item.group, expand=item.group not in closed)
+                leaf = groups[item.group].add_leaf(item.name, item)
+                found = leaf if found is None or target_of(item) == kept else found
+        self.put_cursor(found)
 
     @property
-    def item(self) -> Item | None:
-        """The experiment under the cursor."""
+    def item(self) -> Entry | None:
+        """The experiment or pipeline under the cursor."""
         return None if self.cursor_node is None else self.cursor_node.data
 
-    def fault_of(self, item: Item) -> CrystallizeError | None:
-        """Why the experiment cannot run, as far as is known."""
-        return item.error or self.faults.get(item.path)
+    def fault_of(self, item: Entry) -> CrystallizeError | None:
+        """Why it cannot run, as far as is known."""
+        return item.error or self.faults.get(target_of(item))
 
-    def redraw(self) -> None:
-        """Shows marks that changed."""
-        self._invalidate()
-
-    def render_label(self, node: TreeNode[Item | None], base_style: Any, style: Any) -> Text:
+    def render_label(self, node: TreeNode[Entry | None], base_style: Any, style: Any) -> Text:
         """Icon and name, in the experiment's own colour; a mark where something is wrong with it."""
         item = node.data
         if item is None:
@@ -80,7 +91,7 @@ class ExperimentTree(Tree[Item | None]):
             return Text.assemble((fold, base_style), (str(node.label), "bold"), style=style)
         label = Text(f"{item.icon} ")
         label.append(item.name, style=_color(item.color))
-        if item.path == self.running:
+        if target_of(item) == self.running:
             label.append("  ◐ runs", style="bold yellow")
         elif self.fault_of(item) is not None:
             label.append("  ✘ e", style="bold red")
@@ -110,7 +121,7 @@ class SelectScreen(Screen[None]):
     class Chosen(Message):
         """An experiment is to be opened, and run at once if `start`."""
 
-        def __init__(self, item: Item, start: bool) -> None:
+        def __init__(self, item: Entry, start: bool) -> None:
             super().__init__()
             self.item = item
             self.start = start
@@ -118,7 +129,7 @@ class SelectScreen(Screen[None]):
     class Wanted(Message):
         """Something beside the present experiment: ``new``, ``history`` or ``store``."""
 
-        def __init__(self, what: str, item: Item | None = None) -> None:
+        def __init__(self, what: str, item: Entry | None = None) -> None:
             super().__init__()
             self.what = what
             self.item = item
@@ -146,10 +157,13 @@ class SelectScreen(Screen[None]):
     def __init__(self, folder: Path, bench: Bench) -> None:
         super().__init__()
         self._listing = Listing(folder)
+        self._pipelines = PipelineListing(folder, project_root(folder))
+        self._scanning = Lock()
         self._bench = bench
-        self._items: list[Item] = []
+        self._items: list[Entry] = []
         self._asked: Task | None = None
         self._words = ""
+        self._search: Timer | None = None
         self.is_scanned = False
         """Whether the folder has been looked at."""
         self._awaited: Path | None = None
@@ -159,7 +173,7 @@ class SelectScreen(Screen[None]):
         yield Static(id="top")
         with Horizontal(id="body"):
             with Vertical(id="left"):
-                yield Input(placeholder="search ( / )", id="search", compact=True)
+                yield Field(placeholder="search ( / )", id="search")
                 yield ExperimentTree()
                 yield Static(EMPTY, id="empty")
             yield Details()
@@ -169,9 +183,9 @@ class SelectScreen(Screen[None]):
         self.query_one("#empty").display = False
         self._tree.focus()
         self.set_interval(RESCAN_SECONDS, self._rescan)
-        self.scan()
 
     def on_screen_resume(self) -> None:
+        """Whenever this screen comes to the front, the first time too."""
         self.scan()
         if self._tree.display:
             self._tree.focus()
@@ -195,10 +209,11 @@ class SelectScreen(Screen[None]):
     @aside("scan")
     def scan(self) -> None:
         """Looks at the folder, beside the screen."""
-        items = self._listing.scan()
+        with self._scanning:
+            items = [*self._listing.scan(), *self._pipelines.scan()]
         self.app.call_from_thread(self._take, items)
 
-    def _take(self, items: list[Item]) -> None:
+    def _take(self, items: list[Entry]) -> None:
         if not self.is_mounted or (self.is_scanned and items == self._items):
             return
         self.is_scanned = True
@@ -207,7 +222,7 @@ class SelectScreen(Screen[None]):
         self._show()
 
     def _show(self) -> None:
-        found = list(matching(self._items, self._words)) if self._words else self._items
+        found = [item for item in self._items if _fits(item, self._words)] if self._words else self._items
         self._tree.show(found, self._awaited)
         if self._awaited in {item.path for item in found}:
             self._awaited = None
@@ -220,14 +235,18 @@ class SelectScreen(Screen[None]):
             empty.update(f"nothing is called like “{self._words}”" if self._items else EMPTY)
             self.query_one(Details).clear()
         self._show_top()
-        self.call_after_refresh(self._look)
+        self._look()
 
     def _show_top(self) -> None:
-        graphs = sum(item.is_graph for item in self._items)
+        experiments = [item for item in self._items if isinstance(item, Item)]
+        graphs = sum(item.is_graph for item in experiments)
+        pipelines = len(self._items) - len(experiments)
         broken = sum(self._tree.fault_of(item) is not None for item in self._items)
-        told = Text.assemble(("◆ crystallize", "bold"), "  ", plural(len(self._items), "experiment"))
+        told = Text.assemble(("◆ crystallize", "bold"), "  ", plural(len(experiments), "experiment"))
         if graphs:
             told.append(f" · {plural(graphs, 'graph')}")
+        if pipelines:
+            told.append(f" · {plural(pipelines, 'pipeline')}")
         if broken:
             told.append(f" · {plural(broken, 'load error')} (e)", style="bold red")
         told.append(f"  {_folder(self._listing.folder)}", style="dim")
@@ -239,10 +258,10 @@ class SelectScreen(Screen[None]):
         self._awaited = config
         self.scan()
 
-    def mark_running(self, config: Path | None) -> None:
-        """Marks the experiment that runs now."""
+    def mark_running(self, target: Target | None) -> None:
+        """Marks what runs now."""
         if self.is_mounted:
-            self._tree.running = config
+            self._tree.running = target
             self._tree.redraw()
 
     # what is known of one
@@ -265,26 +284,27 @@ class SelectScreen(Screen[None]):
         else:
             self.set_timer(LOOK_SECONDS, lambda: self._ask(item))
 
-    def _ask(self, item: Item) -> None:
+    def _ask(self, item: Entry) -> None:
         if item != self._tree.item or not self.is_current:
             return
 
         def done(found: Look | BaseException) -> None:
-            look = Look(item.path, fault=found) if isinstance(found, BaseException) else found
+            look = Look(target, fault=found) if isinstance(found, BaseException) else found
             self.post_message(self.Looked(look))
 
-        self._asked = self._bench.put(lambda: look_at(item.path), done)
+        target = target_of(item)
+        self._asked = self._bench.put(lambda: look_at(target), done)
 
     def on_select_screen_looked(self, event: Looked) -> None:
         look = event.look
         if isinstance(look.fault, CrystallizeError):
-            self._tree.faults[look.config] = look.fault
+            self._tree.faults[look.target] = look.fault
         else:
-            self._tree.faults.pop(look.config, None)
+            self._tree.faults.pop(look.target, None)
         self._tree.redraw()
         self._show_top()
         item = self._tree.item
-        if item is not None and item.path == look.config:
+        if item is not None and target_of(item) == look.target:
             self.query_one(Details).complete(look)
 
     # what the user wants
@@ -294,15 +314,25 @@ class SelectScreen(Screen[None]):
             self.action_choose(True)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        self._words = event.value
-        self._show()
+        if self._search is not None:
+            self._search.stop()
+        self._search = self.set_timer(SEARCH_SECONDS, self._find)
+
+    def _find(self) -> None:
+        """Shows what fits the words of the search."""
+        words = self.query_one("#search", Input).value
+        if words != self._words:
+            self._words = words
+            self._show()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
+        self._find()
         self._tree.focus()
 
     def on_key(self, event: Any) -> None:
         """Out of the search into what it found."""
         if event.key == "down" and self.query_one("#search").has_focus:
+            self._find()
             self._tree.focus()
 
     def action_choose(self, start: bool) -> None:
@@ -322,7 +352,7 @@ class SelectScreen(Screen[None]):
     def action_fault(self) -> None:
         """What is wrong with the experiment under the cursor, else with the first that has a fault."""
         item = self._tree.item
-        listed = [item, *self._items] if item is not None else self._items
+        listed: list[Entry] = [item, *self._items] if item is not None else self._items
         for each in listed:
             fault = self._tree.fault_of(each)
             if fault is not None:
@@ -334,8 +364,8 @@ class SelectScreen(Screen[None]):
         self.query_one("#search").focus()
 
     def action_clear_search(self) -> None:
-        search = cast(Input, self.query_one("#search"))
-        search.value = ""
+        self.query_one("#search", Input).value = ""
+        self._find()
         self._tree.focus()
 
     def action_rescan(self) -> None:
@@ -345,7 +375,15 @@ class SelectScreen(Screen[None]):
         self._look()
 
 
-def look_at(config: Path) -> Look:
-    """What the code and the history of one experiment say; to be called on the bench."""
-    opened = Opened(config)
-    return Look(config, outlook=opened.outlook(Choices()), known=opened.known(), opened=opened)
+def look_at(target: Target) -> Look:
+    """What the code and the history say of it; to be called on the bench."""
+    opened = target.load()
+    outlook = opened.outlook(Choices(rerun_all=not target.reuses))
+    return Look(target, outlook=outlook, known=opened.known(), opened=opened)
+
+
+def _fits(entry: Entry, words: str) -> bool:
+    if isinstance(entry, Item):
+        return any(matching([entry], words))
+    text = f"{entry.name} {entry.group} {' '.join(entry.nodes)}".casefold()
+    return all(word in text for word in words.casefold().split())

@@ -11,6 +11,7 @@ from textual.widgets.tree import TreeNode
 
 from crystallize.experiment.reports.live import LiveCondition, State
 from crystallize.tui.rendering import FORESEEN, MARKS, mark
+from crystallize.tui.trees import QuietTree
 
 WIDEST_STRIP = 24
 """More replicates than that are counted, not drawn."""
@@ -34,17 +35,17 @@ class Condition(NamedTuple):
     inherited: bool
     """Whether only an experiment that is read defines it."""
     replicates: int
+    each: str = "replicate"
+    """What one of them is called."""
 
 
-class TrialTree(Tree[ConditionRow]):
-    """Conditions and replicates; asks `live` and `foreseen` about each when it is drawn."""
+class TrialTree(QuietTree[ConditionRow]):
+    """Conditions, opened into replicates; asks `live` and `foreseen` about each when it is drawn."""
 
     def __init__(
         self, live: Callable[[str], LiveCondition | None], foreseen: Callable[[str], Mapping[str, int]]
     ) -> None:
         super().__init__("trials", id="trials")
-        self.show_root = False
-        self.guide_depth = 2
         self._live = live
         self._foreseen = foreseen
         self._conditions: dict[str, Condition] = {}
@@ -55,16 +56,27 @@ class TrialTree(Tree[ConditionRow]):
         found = {each.name: each for each in conditions}
         if found == self._conditions:
             return
-        self.clear()
+        rows = self.root.children
+        is_alike = list(found) == list(self._conditions) and not any(row.children for row in rows)
         self._conditions = found
+        if is_alike:  # of most experiments of a large graph: no row moves
+            for row, each in zip(rows, found.values(), strict=True):
+                row.allow_expand = each.is_on
+            self.redraw()
+            return
         chosen: TreeNode[ConditionRow] | None = None
-        for name, each in found.items():
-            node = self.root.add(name, ConditionRow(name), allow_expand=each.is_on)
-            for replicate in range(each.replicates if each.is_on else 0):
-                node.add_leaf(str(replicate), ConditionRow(name, replicate))
-            chosen = node if chosen is None or name == kept else chosen
-        self.root.expand()
-        self.call_after_refresh(self.move_cursor, chosen)
+        with self.filling():
+            for name, each in found.items():
+                node = self.root.add(name, ConditionRow(name), allow_expand=each.is_on)
+                chosen = node if chosen is None or name == kept else chosen
+        self.put_cursor(chosen)
+
+    def on_tree_node_expanded(self, event: Tree.NodeExpanded[ConditionRow]) -> None:
+        """Replicates get their rows when somebody wants to see them."""
+        node, row = event.node, event.node.data
+        if row is not None and row.replicate is None and not node.children:
+            for replicate in range(self._conditions[row.condition].replicates):
+                node.add_leaf(str(replicate), ConditionRow(row.condition, replicate))
 
     @property
     def condition(self) -> str | None:
@@ -72,18 +84,13 @@ class TrialTree(Tree[ConditionRow]):
         row = None if self.cursor_node is None else self.cursor_node.data
         return None if row is None else row.condition
 
-    def redraw(self) -> None:
-        """Draws what is in sight again."""
-        self._clear_line_cache()
-        self.refresh()
-
     def render_label(self, node: TreeNode[ConditionRow], base_style: Any, style: Any) -> Text:
         """A mark per replicate and the payload, or one replicate in words."""
         row = node.data
         if row is None or row.condition not in self._conditions:
             return Text()
         live = self._live(row.condition)
-        label = self._condition(row, live) if row.replicate is None else self._replicate(row.replicate, live)
+        label = self._condition(row, live) if row.replicate is None else self._replicate(row, live)
         label.stylize(style)
         return label
 
@@ -103,9 +110,10 @@ class TrialTree(Tree[ConditionRow]):
             label.append(f"  {payload or 'as upstream'}", style="dim")
         return label
 
-    def _replicate(self, replicate: int, live: LiveCondition | None) -> Text:
-        state = State.WAITING if live is None else live.trials.get(replicate, State.WAITING)
-        return Text.assemble(mark(state), f" replicate {replicate}  ", (state.word if live is not None else "", "dim"))
+    def _replicate(self, row: ConditionRow, live: LiveCondition | None) -> Text:
+        number, each = row.replicate or 0, self._conditions[row.condition].each
+        state = State.WAITING if live is None else live.trials.get(number, State.WAITING)
+        return Text.assemble(mark(state), f" {each} {number}  ", (state.word if live is not None else "", "dim"))
 
 
 def _strip(live: LiveCondition) -> Text:

@@ -5,6 +5,7 @@ A watcher: it follows the events of a run and says through its control when the 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,8 +30,9 @@ class Actions:
 
     def __init__(self, compiled: Compiled, control: Control) -> None:
         self._control = control
-        self._nodes = {job: node for node in compiled.nodes.values() for job in node.jobs}
-        self._left = {name: len(node.jobs) for name, node in compiled.nodes.items()}
+        self._compiled = compiled
+        self._nodes: dict[int, Node] = {}
+        self._left: Counter[str] = Counter()
         self._failed: dict[str, BaseException] = {}
         self._started: set[str] = set()
         self._metadata: dict[str, dict[str, Any]] = {}
@@ -39,10 +41,13 @@ class Actions:
         """Why the pipeline has failed although all that ran succeeded: actions that say so."""
         self.notices: list[str] = []
         """What actions have done, and what of them is not carried out."""
+        self._take_up()
 
     def __call__(self, event: events.Event) -> None:
         """Follows one event."""
-        if isinstance(event, events.JobStarted):
+        if isinstance(event, events.PlanGrew):
+            self._take_up()
+        elif isinstance(event, events.JobStarted):
             node = self._nodes.get(event.job.index)
             if node is not None and node.spec.name not in self._started:
                 self._started.add(node.spec.name)
@@ -51,6 +56,14 @@ class Actions:
             node = self._nodes.get(event.job.index)
             if node is not None:
                 self._settle(node, event)
+
+    def _take_up(self) -> None:
+        """Takes up the jobs that the nodes have by now."""
+        for name, node in self._compiled.nodes.items():
+            for job in node.jobs:
+                if job not in self._nodes:
+                    self._nodes[job] = node
+                    self._left[name] += 1
 
     def _settle(
         self,

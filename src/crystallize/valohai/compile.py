@@ -13,22 +13,22 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from crystallize.errors import DefinitionError
+from crystallize.errors import DefinitionError, MissingArtifactError
 from crystallize.fingerprint.manifest import PartTable
-from crystallize.plan.job import Group, Job, Work
-from crystallize.plan.plan import Plan
+from crystallize.plan.job import Group, Job, Late, Resolved, Work, Yield
+from crystallize.plan.plan import Growth, Plan
 from crystallize.store.reuse import Exactly, Force, Policy, Use
 from crystallize.store.store import Store
 from crystallize.valohai.control import Control
 from crystallize.valohai.fetching import Fetches
-from crystallize.valohai.flow import Node, depends_on_values, resolve
+from crystallize.valohai.flow import Node, depends_on_values, is_spread, resolve, spread
 from crystallize.valohai.parts import KIND, shared_table
 from crystallize.valohai.process import Limits
 from crystallize.valohai.references import REMOTE, References, scheme_of
 from crystallize.valohai.remote import Remote
 from crystallize.valohai.runtime import Runtime
 from crystallize.valohai.source import Source
-from crystallize.valohai.spec import NodeSpec, PipelineSpec
+from crystallize.valohai.spec import EdgeSpec, NodeSpec, PipelineSpec
 from crystallize.valohai.specify import REQUIRED
 from crystallize.valohai.task import Recipe
 from crystallize.valohai.values import interpolated, typed_values
@@ -84,28 +84,104 @@ def compile_pipeline(
     )  # fmt: skip
     plan.groups.append(group)
     compiled = Compiled(plan=plan, nodes={})
-    by_name = {node.name: node for node in spec.nodes}
     compiled.skipped = [node for node in spec.nodes if node.kind == "deployment"]
-    _copy_variables(spec, by_name)
-    references = References(around.project, around.store)
-    fetches = Fetches(plan, 0, around.store, Remote(around.environ), workers=workers)
-    for name in _order(spec):
-        node_spec = by_name[name]
-        if node_spec.kind == "deployment":
-            continue
-        node = _node(spec, node_spec, control, around, references)
-        for edge in spec.edges:
-            source = compiled.nodes.get(edge.source)
-            if edge.target == name and source is not None:
+    _copy_variables(spec, {node.name: node for node in spec.nodes})
+    _Compiling(spec, compiled, control, around, workers).begin()
+    return compiled
+
+
+class _Compiling:
+    """A pipeline on its way into a plan: as far as is known, and on when it shows how many children its tasks have."""
+
+    def __init__(
+        self, spec: PipelineSpec, compiled: Compiled, control: Control, around: Surroundings, workers: int
+    ) -> None:
+        self._spec = spec
+        self._compiled = compiled
+        references = References(around.project, around.store)
+        self._fetches = Fetches(compiled.plan, 0, around.store, Remote(around.environ), workers=workers)
+        by_name = {node.name: node for node in spec.nodes if node.kind != "deployment"}
+        ordered = (by_name[name] for name in _order(spec) if name in by_name)
+        self._left = {node.name: _node(spec, node, control, around, references) for node in ordered}
+        """The nodes that have no jobs yet, each after those it waits for."""
+        self._growing: set[str] = set()
+
+    def begin(self) -> None:
+        """Adds what is known before anything runs."""
+        self._go_on(late=False)
+        for node in self._left.values():
+            for each in node.spec.inputs.values() if not node.spec.pinned else ():
+                for reference in each.references:
+                    if scheme_of(reference) in REMOTE:  # a group cannot come later, and looking must not hold up a run
+                        self._fetches.expect(None if depends_on_values(reference) else reference)
+
+    def _go_on(self, *, late: bool) -> None:
+        """Adds the jobs of every node for which all is known that decides on their number."""
+        for node in list(self._left.values()):
+            name = node.spec.name
+            edges = [edge for edge in self._spec.edges if edge.target == name]
+            if name in self._growing or any(edge.source in self._left for edge in edges):
+                continue
+            spreads = [edge for edge in edges if is_spread(node.spec, edge)]
+            if spreads:
+                self._growing.add(name)
+                self._wait(node, [(self._compiled.nodes[edge.source], edge) for edge in spreads])
+            else:
+                self._add(node, late=late)
+
+    def _wait(self, node: Node, spreads: list[tuple[Node, EdgeSpec]]) -> None:
+        """The node's jobs are added when those are settled whose lists become its children."""
+
+        def grow(yields: Mapping[int, Yield] | None) -> None:
+            if yields is None:
+                self._add(node, late=True)
+            else:
+                try:
+                    spread(node, spreads, yields)
+                except MissingArtifactError as error:
+                    self._add_failing(node, error)
+                else:
+                    self._add(node, late=True)
+            self._go_on(late=True)
+
+        waits = tuple(sorted({job for source, _ in spreads for job in source.jobs}))
+        self._compiled.plan.growths.append(Growth(group=0, waits=waits, grow=grow))
+
+    def _add(self, node: Node, *, late: bool) -> None:
+        self._connect(node)
+        try:
+            _add_jobs(self._compiled.plan, self._spec, node, self._fetches)
+        except Exception as error:
+            if not late:
+                raise
+            self._add_failing(node, error)
+
+    def _add_failing(self, node: Node, error: Exception) -> None:
+        """One job in place of the node's, which fails."""
+
+        def fail(yields: Mapping[int, Yield]) -> Resolved:
+            raise error
+
+        self._connect(node)
+        index = len(self._compiled.plan.jobs)
+        node.jobs.append(index)
+        job = _job(index, self._spec, node, None, {}, set(), late=fail)
+        self._compiled.plan.jobs.append(job)
+
+    def _connect(self, node: Node) -> None:
+        """Has the node wait for what its edges come from; all of that has its jobs."""
+        if self._left.pop(node.spec.name, None) is None:
+            return
+        self._compiled.nodes[node.spec.name] = node
+        for edge in self._spec.edges:
+            source = self._compiled.nodes.get(edge.source)
+            if edge.target == node.spec.name and source is not None:
                 node.waits.update(source.jobs)
                 if edge.target_type in ("input", "parameter"):
                     node.feeds.append((source, edge))
                 if edge.source_type == "input":  # what fills it comes from further up
                     node.waits |= source.waits
                     node.waits.update(job for jobs in source.remote.values() for job, _ in jobs)
-        compiled.nodes[name] = node
-        _add_jobs(plan, spec, node, fetches)
-    return compiled
 
 
 def _order(spec: PipelineSpec) -> list[str]:
@@ -127,7 +203,7 @@ def _node(spec: PipelineSpec, node: NodeSpec, control: Control, around: Surround
         path=spec.path,
         recipe=recipe,
         table=table,
-        control=control if node.task is None else Control(control),
+        control=control if node.task is None else Control(control, at_once=node.task.at_once),
         references=references,
         secret_key=around.store.secret_key,
     )
@@ -247,7 +323,13 @@ def _add_jobs(plan: Plan, spec: PipelineSpec, node: Node, fetches: Fetches) -> N
 
 
 def _job(
-    index: int, spec: PipelineSpec, node: Node, child: int | None, own: Mapping[str, Any], fetched: set[int]
+    index: int,
+    spec: PipelineSpec,
+    node: Node,
+    child: int | None,
+    own: Mapping[str, Any],
+    fetched: set[int],
+    late: Late | None = None,
 ) -> Job:
     job = Job(
         index=index,
@@ -260,7 +342,9 @@ def _job(
         goes_on=_is_forgiven(node.spec),
         policy=_policy(spec, node.spec),
     )
-    if node.feeds or fetched:
+    if late is not None:
+        job.late = late
+    elif node.feeds or fetched:
         job.late = partial(resolve, node, child, own)
     else:
         resolved = resolve(node, child, own, {})
@@ -279,7 +363,7 @@ def _add_pinned(plan: Plan, node: Node) -> None:
 
 
 def _policy(spec: PipelineSpec, node: NodeSpec) -> Policy:
-    reuse = spec.reuse or (node.task is not None and node.task.reuse_children)
+    reuse = not node.fresh and (spec.reuse or (node.task is not None and node.task.reuse_children))
     return Use() if reuse else Force(REUSE_OFF)
 
 

@@ -94,9 +94,10 @@ class ContainerRuntime:
         """Asks the container to stop, and has it killed a little later."""
         await asyncio.to_thread(self._engine, "stop", "--time", str(STOP_SECONDS), PREFIX + uuid)
 
-    def clean(self, uuid: str) -> None:
-        """Removes the container by force."""
-        self._engine("rm", "--force", PREFIX + uuid)
+    def clean(self, uuid: str, *, well: bool) -> None:
+        """Removes the container by force, unless it has removed itself: who started it may have died before it."""
+        if not well:
+            self._engine("rm", "--force", PREFIX + uuid)
 
     def sweep(self) -> None:
         """Removes the containers of runs that are no more."""
@@ -142,14 +143,14 @@ class ContainerRuntime:
             yield from ("--gpus", str(count)) if self.name == "docker" else ("--device", f"{device}=all")
 
     def _engine(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [self.name, *arguments],
-            env=self._environ,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
+        command = [self.name, *arguments]
+        try:
+            return subprocess.run(
+                command, env=self._environ, capture_output=True, encoding="utf-8", errors="replace", check=False
+            )
+        except OSError as error:
+            fact = f"{self.name} is not there any more: {error.strerror}"
+            return subprocess.CompletedProcess(command, returncode=127, stdout="", stderr=fact)
 
 
 def is_usable(engine: str, environ: Mapping[str, str]) -> bool:

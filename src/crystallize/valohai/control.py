@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 
 
 class Control:
@@ -13,9 +13,12 @@ class Control:
     Parameters
     ----------
     around : the control of the run that a task is part of: what stops that stops this.
+    at_once : how many executions it lets run at a time; None: as many as there are.
     """
 
-    def __init__(self, around: Control | None = None) -> None:
+    def __init__(self, around: Control | None = None, *, at_once: int | None = None) -> None:
+        self.turn: AbstractAsyncContextManager[None] = nullcontext() if at_once is None else asyncio.Semaphore(at_once)
+        """Entered by each execution for as long as it runs."""
         self._reason = ""
         self._around = around
         self._within: list[Control] = []

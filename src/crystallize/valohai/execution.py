@@ -40,6 +40,8 @@ LIVE_SECONDS = 0.5
 """Between two looks for live outputs."""
 IN_PASSING_BYTES = 1 << 25
 """More than this is copied and hashed beside the driver, which has other commands to follow."""
+IN_PASSING_FILES = 200
+"""Likewise."""
 ENGINE_FAILED = (125, 126, 127)
 """Exit codes of podman and docker when the fault is theirs, or the shell cannot be started in the image."""
 
@@ -78,7 +80,11 @@ class ExecutionWork:
         return MissingArtifactError(f"{task.label} wrote no output '{source.output}'; it wrote {names}")
 
     async def run(self, task: Task, workspace: Workspace) -> Outcome:
-        """Runs the command, again where it failed and may be tried again."""
+        """Runs the command when it is its turn, again where it failed and may be tried again."""
+        async with task.control.turn:
+            return await self._run(task, workspace)
+
+    async def _run(self, task: Task, workspace: Workspace) -> Outcome:
         outcome = await self._attempt(task, workspace)
         for _ in range(1, task.recipe.attempts):
             if outcome.error is None or task.control.stopped:
@@ -109,8 +115,8 @@ class ExecutionWork:
             self._finish(running, "crashed" if is_ours else "stopped", in_words(error) if is_ours else "interrupted")
             raise
         finally:
-            if not running.ended_by_itself:
-                await asyncio.to_thread(self._runtime.clean, row.uuid)
+            if not running.is_clean:
+                await asyncio.to_thread(self._runtime.clean, row.uuid, well=False)
 
     async def _carry_out(self, running: _Running, script: str, workspace: Workspace, log: Log) -> Outcome:
         task, row = running.task, running.row
@@ -128,7 +134,7 @@ class ExecutionWork:
         )
         log.write("status", f"{row.step}: {script}")
         ended, condition_met = await self._follow(task, launch, live, log)
-        running.ended_by_itself = ended.why == "exit"
+        await self._clean(running, well=ended == Ended(0, "exit"))
         found = collect(folders.outputs, live)
         await _hand_over(found, workspace)
         status, detail = self._verdict(task, ended, condition_met, log)
@@ -152,6 +158,13 @@ class ExecutionWork:
             error=None if status == "complete" else ExecutionError(_place(task, row), detail, row.counter),
         )
 
+    async def _clean(self, running: _Running, *, well: bool) -> None:
+        if well:  # quick then, and a thread is not
+            self._runtime.clean(running.row.uuid, well=True)
+        else:
+            await asyncio.to_thread(self._runtime.clean, running.row.uuid, well=False)
+        running.is_clean = True
+
     async def _lay_out(self, task: Task, row: ExecutionRow, folders: Folders, workspace: Workspace) -> None:
         def lay() -> None:
             for folder in (folders.config, folders.inputs, folders.outputs, folders.repository):
@@ -173,11 +186,18 @@ class ExecutionWork:
     async def _follow(self, task: Task, launch: Launch, live: Path, log: Log) -> tuple[Ended, bool]:
         """Runs the command to its end; also whether its stop condition was met."""
         condition, met = task.recipe.stop_condition, False
+        fault: OSError | None = None
         with task.control.watched() as stop:
 
             def on_line(stream: str, text: str) -> None:
-                nonlocal met
-                if log.write(stream, text) and condition is not None and holds(condition, log.latest, task.values):
+                nonlocal met, fault
+                try:
+                    is_point = log.write(stream, text)
+                except OSError as error:  # whose log has gaps has metadata with gaps
+                    fault = error
+                    stop.set()
+                    return
+                if is_point and condition is not None and holds(condition, log.latest, task.values):
                     met = True
                     stop.set()
 
@@ -200,6 +220,8 @@ class ExecutionWork:
                 looking.cancel()
                 with suppress(asyncio.CancelledError):
                     await looking
+        if fault is not None:
+            raise ExecutionError(task.label, f"its log cannot be written: {fault.strerror or fault}") from fault
         return ended, met
 
     def _verdict(self, task: Task, ended: Ended, condition_met: bool, log: Log) -> tuple[str, str]:
@@ -276,7 +298,8 @@ class _Running:
         self.task = task
         self.row = row
         self.started = started
-        self.ended_by_itself = False
+        self.is_clean = False
+        """Whether nothing of its command is left."""
 
 
 def _place(task: Task, row: ExecutionRow) -> str:
@@ -328,10 +351,12 @@ async def _look_for_live(outputs: Path, live: Path, log: Log) -> None:
 
 async def _hand_over(found: Collected, workspace: Workspace) -> None:
     def take() -> None:
-        for name, path in found.files.items():
+        links = {name: path for name, path in found.files.items() if path.is_symlink()}
+        for name, path in {**links, **found.files}.items():  # links first, while what they lead to is there
             workspace.take(name, "", path)
 
-    if sum(path.stat().st_size for path in found.files.values()) > IN_PASSING_BYTES:
+    is_many = len(found.files) > IN_PASSING_FILES
+    if is_many or sum(path.stat().st_size for path in found.files.values()) > IN_PASSING_BYTES:
         await asyncio.to_thread(take)
     else:
         take()

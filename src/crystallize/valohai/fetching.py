@@ -73,9 +73,18 @@ class Fetches:
 
     def jobs_for(self, reference: str) -> list[tuple[int, RemoteObject]]:
         """The jobs that fetch what a reference stands for, by path. Raises RemoteError."""
+        return [(self._job(item), item) for item in self._find(reference)]
+
+    def expect(self, reference: str | None) -> None:
+        """Jobs may be asked for later: looks now at what the reference stands for; None: that is not known yet."""
+        self._its_group()
+        if reference is not None:
+            self._find(reference)
+
+    def _find(self, reference: str) -> list[RemoteObject]:
         if reference not in self._found:
             self._found[reference] = self._remote.find(reference)
-        return [(self._job(item), item) for item in self._found[reference]]
+        return self._found[reference]
 
     def _job(self, item: RemoteObject) -> int:
         key = (item.uri, item.version)

@@ -6,7 +6,7 @@ Knows no schedule.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -89,6 +89,30 @@ def resolve(node: Node, child: int | None, own: Mapping[str, Any], yields: Yield
     )
     parts = (*parameter_parts(values, node.secret_key), *input_parts(files))
     return Resolved(task, parts)
+
+
+def is_spread(spec: NodeSpec, edge: EdgeSpec) -> bool:
+    """Whether a list that an edge brings becomes children of a task, one for each of its values."""
+    if spec.task is None or spec.pinned or (edge.source_type, edge.target_type) != ("metadata", "parameter"):
+        return False
+    definition = spec.parameters.get(edge.target_key)
+    return definition is None or not definition.multiple
+
+
+def spread(node: Node, edges: Iterable[tuple[Node, EdgeSpec]], yields: Yields) -> None:
+    """Has the task vary what lists of metadata bring; single values remain values of all its children.
+
+    Raises MissingArtifactError for a list of nothing.
+    """
+    assert node.spec.task is not None, "it spreads"
+    for source, edge in edges:
+        lists = [value for job in source.jobs for value in _value(yields[job], edge) if isinstance(value, list)]
+        items = [item for each in lists for item in each]
+        if lists and not items:
+            fact = f"metadata '{edge.source_key}' of node '{source.spec.name}' is an empty list"
+            raise MissingArtifactError(f"{node.label(None)}: edge {edge}: {fact}; print at least one value")
+        if items:
+            node.spec.task.variants[edge.target_key] = ("multiple", {"items": items})
 
 
 def _incoming_values(node: Node, yields: Yields) -> Iterator[tuple[str, Any]]:

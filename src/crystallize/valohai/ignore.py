@@ -59,7 +59,7 @@ def is_left_out_with_parents(path: str, rules: Sequence[Rule]) -> bool:
 
 @cache
 def compiled(pattern: str) -> re.Pattern[str]:
-    """A glob as an expression: ``**`` crosses folders, ``*`` and ``?`` do not."""
+    """A glob as an expression: ``**`` crosses folders, ``*`` and ``?`` do not; after ``\\`` a sign means itself."""
     return re.compile("".join(_pieces(pattern)), re.DOTALL)
 
 
@@ -83,6 +83,9 @@ def _pieces(pattern: str) -> Iterable[str]:
             inner = pattern[at + 1 : end].replace("\\", "\\\\")
             yield f"[{'^' + inner[1:] if inner[0] in '!^' else inner}]"
             at = end + 1
+        elif pattern[at] == "\\" and at + 1 < len(pattern):
+            yield re.escape(pattern[at + 1])
+            at += 2
         else:
             yield re.escape(pattern[at])
             at += 1

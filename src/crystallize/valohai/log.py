@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from crystallize.valohai.objects import parse_object
+
 KEPT_LINES = 5
 """Of standard error, for the message of an execution that failed."""
 
@@ -68,8 +70,12 @@ class Log:
     def __enter__(self) -> Log:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self._file.close()
+    def __exit__(self, kind: object, *exception: object) -> None:
+        try:
+            self._file.close()
+        except OSError:  # what could not be written before cannot be written now
+            if kind is None:
+                raise
 
 
 def metadata_of(message: str) -> dict[str, Any] | None:
@@ -78,10 +84,9 @@ def metadata_of(message: str) -> dict[str, Any] | None:
     if not (text.startswith("{") and text.endswith("}")):
         return None
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_object(text)
+    except ValueError:
         return None
-    return value if isinstance(value, dict) else None
 
 
 def read_log(path: Path) -> Iterator[Line]:

@@ -27,6 +27,10 @@ class Pins:
     runs: Sequence[tuple[str, str]] = ()
     """(run, glob of node names): those nodes are what they were in that run; ``latest`` is its last run."""
 
+    def overlaid(self, over: Pins) -> Pins:
+        """These, with those of `over` in their place where they are about the same node."""
+        return Pins(executions={**self.executions, **over.executions}, runs=[*self.runs, *over.runs])
+
     def apply(self, spec: PipelineSpec, store: Store, history: History) -> None:
         """Pins the nodes of `spec`.
 

@@ -215,11 +215,17 @@ def marked(marker: str) -> list[int]:
     """
     wanted = marker.encode()
     found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if int(entry.name) != os.getpid() and wanted in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
+    with suppress(FileNotFoundError):
+        for name in os.listdir("/proc"):  # noqa: PTH208  (after every command)
+            with suppress(OSError):
+                if name.isdecimal() and int(name) != os.getpid() and wanted in _environ_of(name):
+                    found.append(int(name))
     return found
+
+
+def _environ_of(process: str) -> list[bytes]:
+    with open(f"/proc/{process}/environ", "rb", buffering=0) as file:  # noqa: PTH123  (likewise)
+        return file.read().split(b"\0")
 
 
 def kill_marked(marker: str) -> int:

@@ -23,6 +23,7 @@ TIMEOUT_SECONDS = 60
 TRIES = 4
 """How often a download goes on where it broke off, before it has failed."""
 CHUNK_BYTES = 1 << 20
+CHANGED = "it was changed since it was looked at"
 _MAGIC = "*?["
 _CREDENTIALS = (
     *("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "REGION", "DEFAULT_REGION", "ENDPOINT"),
@@ -34,6 +35,10 @@ _CREDENTIALS = (
 
 class RemoteError(CrystallizeError):
     """An object cannot be listed or downloaded."""
+
+
+class _ChangedError(OSError):
+    """What comes is not the version that was asked about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,8 @@ class Remote:
 
     def _fetch(self, item: RemoteObject, target: Path) -> None:
         have = target.stat().st_size if target.exists() else 0
-        if item.size_bytes is not None and have > item.size_bytes:
+        # Without a version, what came so far may be of another one than the rest.
+        if have and (not item.version or have > (item.size_bytes or have)):
             target.unlink()
             have = 0
         if item.size_bytes is None or have < item.size_bytes or not target.exists():
@@ -117,6 +123,9 @@ class Remote:
         size = target.stat().st_size
         if item.size_bytes is not None and size < item.size_bytes:
             raise EOFError(f"it broke off after {size:,} of {item.size_bytes:,} bytes")
+        if item.size_bytes is not None and size > item.size_bytes:
+            target.unlink()
+            raise _ChangedError(CHANGED)
 
     def _chunks(self, item: RemoteObject, have: int) -> Iterator[int | bytes]:
         """Where what comes begins, then what comes."""
@@ -124,15 +133,30 @@ class Remote:
             yield from _http_chunks(item, have)
             return
         import obstore
+        from obstore.exceptions import (
+            BaseError,
+            NotFoundError,
+            PermissionDeniedError,
+            PreconditionError,
+            UnauthenticatedError,
+        )
 
         store, path = self._store(item.uri)
         options: dict[str, Any] = {"range": {"offset": have}} if have else {}
-        if item.version and not item.version.startswith("at "):
+        if item.version.startswith(('"', "W/")):
             options["if_match"] = item.version
-        result = obstore.get(store, path, options=options)  # type: ignore[arg-type]
-        yield have
-        for chunk in result.stream(min_chunk_size=CHUNK_BYTES):
-            yield bytes(chunk)
+        try:
+            result = obstore.get(store, path, options=options)  # type: ignore[arg-type]
+            _require_same(item, _version(result.meta))
+            yield have
+            for chunk in result.stream(min_chunk_size=CHUNK_BYTES):
+                yield bytes(chunk)
+        except PreconditionError as error:
+            raise _ChangedError(CHANGED) from error
+        except (NotFoundError, PermissionDeniedError, UnauthenticatedError) as error:
+            raise PermissionError(str(error)) from error
+        except BaseError as error:
+            raise ConnectionError(str(error)) from error
 
     def _listed(self, reference: str) -> Iterator[RemoteObject]:
         import obstore
@@ -189,11 +213,22 @@ def _config(environ: Mapping[str, str], prefix: str) -> dict[str, Any]:
 
 def _object(base: str, about: Any, folder: str) -> RemoteObject:
     path = str(about["path"])
-    version = about.get("version") or about.get("e_tag") or ""
+    below = path.removeprefix(f"{folder}/") if folder else path
+    return RemoteObject(base + path, path, below, _version(about), int(about["size"]))
+
+
+def _version(about: Any) -> str:
+    """The version of an object as its store tells of it: its ETag, which is the same where the contents are."""
+    version = about.get("e_tag") or about.get("version") or ""
     if not version and about.get("last_modified") is not None:
         version = f"at {about['last_modified'].isoformat()} {about['size']}"
-    below = path.removeprefix(f"{folder}/") if folder else path
-    return RemoteObject(base + path, path, below, str(version), int(about["size"]))
+    return str(version)
+
+
+def _require_same(item: RemoteObject, version: str) -> None:
+    """Raises _ChangedError when what comes is not what was asked about."""
+    if item.version and version and version != item.version:
+        raise _ChangedError(CHANGED)
 
 
 def _head(url: str) -> RemoteObject:
@@ -206,12 +241,18 @@ def _head(url: str) -> RemoteObject:
             raise
         headers = http.client.HTTPMessage()
     size = headers.get("Content-Length")
-    version = headers.get("ETag") or ""
-    if not version and headers.get("Last-Modified"):
-        version = f"at {headers['Last-Modified']} {size}"
+    version = _http_version(headers, size)
     path = unquote(urlsplit(url).path).lstrip("/")
     name = path.rpartition("/")[2]
     return RemoteObject(url, path, name, version, int(size) if size is not None and size.isdecimal() else None)
+
+
+def _http_version(headers: http.client.HTTPMessage, size: str | None) -> str:
+    """The version that headers tell of something of this size in bytes."""
+    version = str(headers.get("ETag") or "")
+    if not version and headers.get("Last-Modified"):
+        version = f"at {headers['Last-Modified']} {size}"
+    return version
 
 
 def _http_chunks(item: RemoteObject, have: int) -> Iterator[int | bytes]:
@@ -222,14 +263,19 @@ def _http_chunks(item: RemoteObject, have: int) -> Iterator[int | bytes]:
             headers["If-Range"] = item.version
     request = urllib.request.Request(item.uri, headers=headers)
     with closing(urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)) as answer:
-        yield have if answer.status == http.client.PARTIAL_CONTENT else 0
+        is_rest = answer.status == http.client.PARTIAL_CONTENT
+        size = (
+            answer.headers.get("Content-Range", "").rpartition("/")[2] if is_rest else answer.headers["Content-Length"]
+        )
+        _require_same(item, _http_version(answer.headers, size))
+        yield have if is_rest else 0
         while chunk := answer.read(CHUNK_BYTES):
             yield chunk
 
 
 def _is_final(error: BaseException) -> bool:
     """Whether trying again would be of no use: it is not there, or not ours to read."""
-    return isinstance(error, (FileNotFoundError, PermissionError)) or (
+    return isinstance(error, (FileNotFoundError, PermissionError, _ChangedError)) or (
         isinstance(error, urllib.error.HTTPError) and 400 <= error.code < 500 and error.code not in (408, 416, 429)
     )
 
@@ -239,7 +285,8 @@ def _in_words(error: BaseException) -> str:
         return f"the server says {error.code} {error.reason}"
     if isinstance(error, urllib.error.URLError):
         return str(error.reason)
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    said = " ".join(str(error).partition("Debug source")[0].split())  # the rest is for those who mend obstore
+    return said[:300] or type(error).__name__
 
 
 @contextmanager

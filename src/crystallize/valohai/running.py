@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crystallize.engine.foresee import Foreseen
+from crystallize.engine.interrupt import Interrupt
 from crystallize.plan import events
 from crystallize.plan.job import Job
 from crystallize.session import Report, Request, Session
@@ -81,8 +82,11 @@ class PipelineRun:
         """The artifact root, whose store keeps what the executions leave."""
         return self.settings.root / self.settings.artifact_root
 
-    def run(self, on_runtime: Callable[[str], None] = lambda name: None) -> Report:
-        """Brings the pipeline about; `on_runtime` is told where it will run, before anything does."""
+    def run(self, on_runtime: Callable[[str], None] = lambda name: None, interrupt: Interrupt | None = None) -> Report:
+        """Brings the pipeline about; `on_runtime` is told where it will run, before anything does.
+
+        Who asks `interrupt`, from whatever thread, stops the run as a user does.
+        """
         with Session(self.settings) as session:
             store = session.store(self.root)
             compiled = self._compile(session, store, dry=False)
@@ -92,7 +96,9 @@ class PipelineRun:
             self._sweep(store)
             assert self.actions is not None, "it was compiled"
             watchers: list[events.Watcher] = [_Attach(store), self.actions, *self._watchers]
-            return session.run(compiled.plan, self._request(), watchers, stop=lambda: self._control.stopped)
+            return session.run(
+                compiled.plan, self._request(), watchers, stop=lambda: self._control.stopped, interrupt=interrupt
+            )
 
     @contextmanager
     def foreseen(self) -> Iterator[tuple[list[Foreseen], Store]]:

@@ -60,7 +60,7 @@ class Runtime(Protocol):
     once for each step while a run is compiled: what of the runtime and the image counts. ``inside`` says where a
     command will find its folders. ``start`` is called once for each command and yields the process to start; the caller
     runs it. ``end`` is awaited when a command must end early, before its process group is signalled; ``clean`` is
-    called after every command that did not end by itself.
+    called after every command, before what it wrote is looked at: nothing of it may be writing any more.
     """
 
     name: str
@@ -80,8 +80,8 @@ class Runtime(Protocol):
     async def end(self, uuid: str) -> None:
         """Ends the command of this execution."""
 
-    def clean(self, uuid: str) -> None:
-        """Removes what is left of it."""
+    def clean(self, uuid: str, *, well: bool) -> None:
+        """Removes what is left of it; `well`: it ended by itself and without a fault."""
 
     def sweep(self) -> None:
         """Removes what killed runs have left."""
@@ -121,7 +121,7 @@ class LocalRuntime:
     async def end(self, uuid: str) -> None:
         """Signals do."""
 
-    def clean(self, uuid: str) -> None:
+    def clean(self, uuid: str, *, well: bool) -> None:
         """Kills what left its process group."""
         from crystallize.valohai.process import kill_marked
 

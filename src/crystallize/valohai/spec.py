@@ -85,6 +85,10 @@ class NodeSpec:
     on_error: OnError = "stop-all"
     append: bool = False
     """Whether files of edges come beside the input's own ones rather than in their place."""
+    template: bool = True
+    """Whether it is known what it would run; False for a node of a payload that only names an earlier execution."""
+    fresh: bool = False
+    """Whether it runs even where earlier executions may stand in for others."""
     pinned: tuple[int, ...] = ()
     """Numbers of the records that stand in for it: one, or one for each child of a task."""
     pinned_why: str = ""

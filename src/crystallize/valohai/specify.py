@@ -75,7 +75,7 @@ def step_spec(
     node = NodeSpec(
         name=name, kind="execution", key=f"step.{name}", line=document.line(*document.place("step", name))
     )  # fmt: skip
-    _fill(node, document, step, None)
+    fill(node, document, step, None)
     node.values.update(values or {})
     spec = PipelineSpec(name=name, path=document.path, nodes=[node], title=name)
     for input_name, references in (inputs or {}).items():
@@ -114,7 +114,7 @@ def _node(document: Document, node: Any) -> NodeSpec:
         return spec
     task = document.task(node.task) if getattr(node, "task", None) else None
     step = document.step(node.step or (task.step if task is not None else ""))
-    _fill(spec, document, step, node.override)
+    fill(spec, document, step, node.override)
     spec.commit = node.commit
     spec.append = node.edge_merge_mode.value == "append"
     if node.type == "task":
@@ -122,7 +122,8 @@ def _node(document: Document, node: Any) -> NodeSpec:
     return spec
 
 
-def _fill(spec: NodeSpec, document: Document, step: Step, override: Any) -> None:
+def fill(spec: NodeSpec, document: Document, step: Step, override: Any) -> None:
+    """Puts into `spec` what a step says, with what `override` says in place of it."""
     from valohai_yaml.objs.pipelines.override import Override
 
     merged = Override.merge_with_step(override, step)

@@ -24,6 +24,8 @@ import pytest
 from crystallize.fingerprint.reads.looks import Key, look_at
 from crystallize.fingerprint.reads.observe import READS, Observer, kept_by, observing, readers, unobserved
 
+SINCE_3_12 = pytest.mark.skipif(sys.version_info < (3, 12), reason="Path.walk came with Python 3.12")
+
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
@@ -132,6 +134,7 @@ def test_an_update_is_read_and_written(table: Path, first: str) -> None:
         (lambda folder: os.scandir(folder).close(), "folder"),
         (lambda folder: list(folder.iterdir()), "folder"),
         (lambda folder: list(os.walk(folder)), "folder"),
+        pytest.param(lambda folder: list(folder.walk()), "folder", marks=SINCE_3_12),
         (lambda folder: glob.glob(f"{folder}/*.csv"), "glob"),
         (lambda folder: glob.glob("*.csv", root_dir=folder), "glob"),
         (lambda folder: list(folder.glob("*.csv")), "glob"),

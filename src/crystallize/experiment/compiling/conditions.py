@@ -23,7 +23,7 @@ def choose_conditions(ordered: Sequence[Node], nodes: Nodes, asked: Asked) -> No
     """
     chosen = None if asked.treatments is None else [_name_of(treatment) for treatment in asked.treatments]
     switched_off = asked.switched_off if chosen is None else {}
-    given = {t.name: t for t in asked.treatments or () if isinstance(t, Treatment)}
+    given = {t.name: t for t in (*asked.beside, *(asked.treatments or ())) if isinstance(t, Treatment)}
     defined: dict[str, None] = {}
     for node in ordered:
         node.treatments = {**given, **{t.name: t for t in node.experiment.treatments}}

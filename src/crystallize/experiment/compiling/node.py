@@ -32,6 +32,8 @@ class Asked:
     """Experiments that run again whatever the strategy is."""
     treatments: Sequence[Treatment | str] | None = None
     """None: all that are defined. Names: baseline and these. Objects: given to every node, own ones winning."""
+    beside: Sequence[Treatment] = ()
+    """Known to every node like objects among `treatments`, but left out: what is shown of them stays."""
     hypotheses: Sequence[Hypothesis] | None = None
     """For every node; None: as defined."""
     replicates: int | None = None
@@ -141,3 +143,22 @@ def upstream_of(node: Node, nodes: Nodes) -> list[Node]:
     """The nodes that `node` reads or waits for, each once."""
     producers = [link.producer for link in node.links] + node.after
     return list({id(p): nodes[id(p)] for p in producers}.values())
+
+
+def nodes_for(experiments: Sequence[Blueprint]) -> list[Node]:
+    """Nodes of experiments that run, preceded by those they read and which only stand by with what they recorded."""
+    nodes: dict[int, Node] = {}
+    running = {id(experiment) for experiment in experiments}
+
+    def visit(experiment: Blueprint) -> None:
+        if id(experiment) in nodes:
+            return
+        runs = id(experiment) in running
+        links = [link for link in experiment.links if runs and link.producer is not None]
+        for link in links:
+            visit(link.producer)
+        nodes[id(experiment)] = Node(experiment, links, [], runs=runs)
+
+    for experiment in experiments:
+        visit(experiment)
+    return list(nodes.values())

@@ -55,9 +55,10 @@ class PortMaker:
             return None
         label = upstream.experiment.label
         folder = upstream.root / label if upstream.view is None else upstream.view.path
-        path = folder / "replicate_0" / unknown[0] / (link.step or "*") / link.output
+        steps = [link.step] if link.step else upstream.experiment.writers(link.output)
+        paths = " or ".join(str(folder / "replicate_0" / unknown[0] / step / link.output) for step in steps)
         return (
-            f"{self._node.experiment.label}: '{label}' has no {', '.join(map(repr, unknown))}, so there is no {path}: "
+            f"{self._node.experiment.label}: '{label}' has no {', '.join(map(repr, unknown))}, so there is no {paths}: "
             f"falling back to its baseline"
         )
 

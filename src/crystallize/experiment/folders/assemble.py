@@ -5,7 +5,7 @@ What is broken is left out with its error, and so is what reads it; the rest run
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -28,6 +28,7 @@ from crystallize.experiment.objects.execution import (
 from crystallize.experiment.objects.inputs import ExperimentInput
 from crystallize.experiment.objects.pipeline import Pipeline
 from crystallize.experiment.objects.plugins import ArtifactPlugin, BasePlugin, SeedPlugin
+from crystallize.experiment.objects.treatment import Treatment
 from crystallize.settings import Settings
 
 E = TypeVar("E", bound=Blueprint)
@@ -113,7 +114,7 @@ def assemble(definitions: Iterable[Definition], kind: type[E], errors: Iterable[
                 f"and '{lacking[0].experiment}' cannot run"
             )
         else:
-            made[path] = _experiment(kind, definition, _sources(definition, made))
+            made[path] = _experiment(kind, definition, made)
     return Assembled([made[path] for path in by_path if path in made], left_out)
 
 
@@ -136,20 +137,33 @@ def _in_order(by_path: Mapping[Path, Definition]) -> list[Path]:
         ) from None
 
 
-def _sources(definition: Definition, made: Mapping[Path, Blueprint]) -> dict[str, DataSource]:
-    """Alias → source, references resolved to the artifacts of the experiments they mean."""
-    sources: dict[str, DataSource] = {}
-    for alias, source in definition.datasource.items():
-        if isinstance(source, Reference):
-            assert source.config is not None
-            artifact = made[source.config].outputs[source.output]
-            sources[alias] = artifact.gather() if source.gather else artifact
+def _datasource(
+    definition: Definition, sources: Mapping[str, DataSource | Reference], made: Mapping[Path, Blueprint]
+) -> DataSource:
+    """The sources as one, references resolved to the artifacts of the experiments they mean."""
+    resolved = {alias: _resolved(source, made) for alias, source in sources.items()}
+    return next(iter(resolved.values())) if definition.bare else ExperimentInput(**resolved)
+
+
+def _resolved(source: DataSource | Reference, made: Mapping[Path, Blueprint]) -> DataSource:
+    if not isinstance(source, Reference):
+        return source
+    assert source.config is not None
+    artifact = made[source.config].outputs[source.output]
+    return artifact.gather() if source.gather else artifact
+
+
+def _treatments(definition: Definition, made: Mapping[Path, Blueprint]) -> Iterator[Treatment]:
+    for treatment in definition.treatments:
+        swapped = definition.swapped.get(treatment.name)
+        if swapped is None:
+            yield treatment
         else:
-            sources[alias] = source
-    return sources
+            datasource = _datasource(definition, definition.datasource | swapped, made)
+            yield Treatment(treatment.name, treatment.apply_map, datasource=datasource)
 
 
-def _experiment(kind: type[E], definition: Definition, sources: dict[str, DataSource]) -> E:
+def _experiment(kind: type[E], definition: Definition, made: Mapping[Path, Blueprint]) -> E:
     settings = Settings.load(definition.root)
     plugins: list[BasePlugin] = [
         ArtifactPlugin(
@@ -164,13 +178,13 @@ def _experiment(kind: type[E], definition: Definition, sources: dict[str, DataSo
     if execution is not None:
         plugins.append(execution)
     experiment = kind(
-        datasource=next(iter(sources.values())) if definition.bare else ExperimentInput(**sources),
+        datasource=_datasource(definition, definition.datasource, made),
         pipeline=Pipeline(definition.steps),
         plugins=plugins,
         name=definition.name,
         description=definition.description,
         outputs=definition.outputs,
-        treatments=definition.treatments,
+        treatments=list(_treatments(definition, made)),
         hypotheses=definition.hypotheses,
         replicates=definition.replicates,
         reads=definition.reads,

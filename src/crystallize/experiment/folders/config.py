@@ -145,15 +145,17 @@ def _sources(top: Section) -> tuple[SourceEntry, ...] | None:
     entries: list[SourceEntry] = []
     for index, part in enumerate(parts):
         keys = ("datasource", index) if isinstance(value, list) else ("datasource",)
-        section = Section(top.document, keys, part)
-        for alias, target in section:
-            entries.append(_source(section, alias, target))
+        entries += _aliases(Section(top.document, keys, part))
     if not entries:
         top.fail("no source is given", "datasource", remedy="write 'alias: function' or 'alias: experiment#output'")
     for alias, count in Counter(entry.alias for entry in entries).items():
         if count > 1:
             top.fail(f"alias {alias!r} is given {count} times", "datasource", remedy="rename one of them")
     return tuple(entries)
+
+
+def _aliases(section: Section) -> Iterator[SourceEntry]:
+    return (_source(section, alias, target) for alias, target in section)
 
 
 def _source(section: Section, alias: str, target: object) -> SourceEntry:
@@ -237,22 +239,29 @@ def _treatments(top: Section) -> tuple[TreatmentEntry, ...]:
 
 
 def _entries(section: Section, name: str, line: int) -> Iterator[TreatmentEntry]:
-    """The treatments that one entry means: itself, or one per combination of its ``grid``, or of its ``list``."""
+    """The treatments that one entry means: itself, or one per combination of its ``grid``, or of its ``list``.
+
+    Each has the sources under its ``datasource``, where that maps aliases to sources.
+    """
     place: dict[str, Any] = {"path": section.document.path, "line": line, "key": section.dotted()}
     payload = dict(section.value)
-    grid, listed = payload.get("grid"), payload.get("list")
+    sources: tuple[SourceEntry, ...] = ()
+    swapped, grid, listed = payload.get("datasource"), payload.get("grid"), payload.get("list")
+    if isinstance(swapped, dict) and swapped and all(isinstance(target, str) for target in swapped.values()):
+        del payload["datasource"]
+        sources = tuple(_aliases(section.child("datasource")))
     if isinstance(grid, dict) and all(isinstance(values, list) for values in grid.values()):
         points = points_of_grid(name, payload.pop("grid"), **place)
     elif isinstance(listed, list) and all(isinstance(each, dict) for each in listed):
         points = points_of_list(name, payload.pop("list"), **place)
     else:
-        yield TreatmentEntry(name=name, payload=section.value, line=line)
+        yield TreatmentEntry(name=name, payload=payload, sources=sources, line=line)
         return
     if name == BASELINE_CONDITION:
         section.fail("the baseline is one condition, and no grid", remedy="call the treatments something else")
     for point in points:
         check_name("condition", point.name, **place)
-        yield TreatmentEntry(name=point.name, payload={**payload, **point.values}, line=line)
+        yield TreatmentEntry(name=point.name, payload={**payload, **point.values}, sources=sources, line=line)
 
 
 def _hypotheses(top: Section) -> tuple[HypothesisEntry, ...]:

@@ -18,7 +18,9 @@ from crystallize.experiment.folders.entries import (
     HypothesisEntry,
     OutputEntry,
     Reference,
+    SourceEntry,
     StepEntry,
+    TreatmentEntry,
 )
 from crystallize.experiment.folders.user_objects import Place, UserObjects
 from crystallize.experiment.folders.worlds import World
@@ -51,6 +53,8 @@ class Definition:
     outputs: dict[str, Artifact]
     """Alias → artifact."""
     treatments: list[Treatment]
+    swapped: dict[str, dict[str, DataSource | Reference]]
+    """Treatment → alias → the source that stands in place of the one in `datasource`."""
     hypotheses: list[Hypothesis]
     replicates: int | None
     seed: int | None
@@ -74,8 +78,9 @@ class Definition:
 
     @property
     def references(self) -> dict[str, Reference]:
-        """Alias → what is read of other experiments."""
-        return {a: source for a, source in self.datasource.items() if isinstance(source, Reference)}
+        """Alias → what is read of other experiments, in whatever condition; of treatments as ``treatment.alias``."""
+        found = {f"{t}.{a}": source for t, sources in self.swapped.items() for a, source in sources.items()}
+        return {a: source for a, source in (self.datasource | found).items() if isinstance(source, Reference)}
 
 
 def define(config: ExperimentConfig, root: Path) -> Definition:
@@ -96,10 +101,11 @@ def define(config: ExperimentConfig, root: Path) -> Definition:
         world=user.world,
         description=config.description,
         datasource=datasource,
-        bare=len(datasource) == 1 and not config.references,
+        bare=len(datasource) == 1 and not any(isinstance(source, Reference) for source in datasource.values()),
         steps=steps,
         outputs=outputs,
         treatments=[Treatment(entry.name, entry.payload) for entry in config.treatments],
+        swapped={entry.name: dict(_swapped(user, entry, datasource)) for entry in config.treatments if entry.sources},
         hypotheses=[_hypothesis(user, entry) for entry in config.hypotheses],
         replicates=config.replicates,
         seed=config.seed,
@@ -125,19 +131,32 @@ def _sources(user: UserObjects) -> Iterator[tuple[str, DataSource | Reference]]:
             if other != alias:
                 fact = f"--set: there is no alias {other!r}"
                 raise user.unknown(fact, user.place("datasource"), other, [alias])
-        yield alias, _source(user, alias, factory)
+        params = user.config.source_params.get(alias, {})
+        yield alias, _source(user, factory, params, user.place(f"datasource.{alias}"))
         return
     for entry in entries:
-        if isinstance(entry.target, Reference):
-            yield entry.alias, entry.target
-        else:
-            found = user.find("datasources", entry.target, Place(f"datasource.{entry.alias}", entry.line))
-            yield entry.alias, _source(user, entry.alias, found)
+        place = Place(f"datasource.{entry.alias}", entry.line)
+        yield entry.alias, _target(user, entry, user.config.source_params.get(entry.alias, {}), place)
 
 
-def _source(user: UserObjects, alias: str, found: object) -> DataSource:
-    params = user.config.source_params.get(alias, {})
-    made: DataSource = user.make(found, params, DataSource, "@data_source", user.place(f"datasource.{alias}"))
+def _swapped(
+    user: UserObjects, treatment: TreatmentEntry, known: Iterable[str]
+) -> Iterator[tuple[str, DataSource | Reference]]:
+    for entry in treatment.sources:
+        place = Place(f"treatments.{treatment.name}.datasource.{entry.alias}", entry.line)
+        if entry.alias not in known:
+            raise user.unknown(f"the experiment has no datasource {entry.alias!r}", place, entry.alias, known)
+        yield entry.alias, _target(user, entry, {}, place)
+
+
+def _target(user: UserObjects, entry: SourceEntry, params: Mapping[str, Any], place: Place) -> DataSource | Reference:
+    if isinstance(entry.target, Reference):
+        return entry.target
+    return _source(user, user.find("datasources", entry.target, place), params, place)
+
+
+def _source(user: UserObjects, found: object, params: Mapping[str, Any], place: Place) -> DataSource:
+    made: DataSource = user.make(found, params, DataSource, "@data_source", place)
     return made
 
 

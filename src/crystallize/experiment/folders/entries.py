@@ -72,6 +72,8 @@ class TreatmentEntry:
 
     name: str
     payload: Mapping[str, Any]
+    sources: tuple[SourceEntry, ...] = ()
+    """In place of the experiment's own of the same alias."""
     line: int
 
 
@@ -133,5 +135,6 @@ class ExperimentConfig:
 
     @property
     def references(self) -> list[Reference]:
-        """What the experiment reads of others, in order."""
-        return [entry.target for entry in self.sources or () if isinstance(entry.target, Reference)]
+        """What the experiment reads of others in whatever condition, in order."""
+        entries = [*(self.sources or ()), *(entry for each in self.treatments for entry in each.sources)]
+        return [entry.target for entry in entries if isinstance(entry.target, Reference)]

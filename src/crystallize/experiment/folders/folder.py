@@ -133,8 +133,13 @@ class _Configs:
         if not config.references:
             return config
         catalog = self._catalog(config.path)
-        sources = tuple(self._resolve(entry, config, catalog, lenient) for entry in config.sources or ())
-        return replace(config, sources=sources)
+
+        def found(entries: Iterable[SourceEntry]) -> tuple[SourceEntry, ...]:
+            return tuple(self._resolve(entry, config, catalog, lenient) for entry in entries)
+
+        treatments = tuple(replace(each, sources=found(each.sources)) for each in config.treatments)
+        sources = None if config.sources is None else found(config.sources)
+        return replace(config, sources=sources, treatments=treatments)
 
     def check_overrides(self, found: Iterable[ExperimentConfig]) -> None:
         """Raise UnknownNameError when overrides are meant for an experiment that is not there."""

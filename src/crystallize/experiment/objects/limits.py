@@ -5,18 +5,14 @@ Decides no result, so it is part of no key.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
 from crystallize.errors import DefinitionError, DefinitionTypeError, nearest
 from crystallize.plan.needs import Needs
+from crystallize.words import parse_size, parse_time
 
 RESOURCES = ("cpus", "gpus", "memory")
-
-_SECONDS = {"": 1, "s": 1, "min": 60, "h": 3600}
-_BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-_QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", re.IGNORECASE)
 
 
 class Limits(NamedTuple):
@@ -59,11 +55,13 @@ class Limits(NamedTuple):
         given = _checked(retries, resources)
         memory = given.get("memory")
         return cls(
-            timeout=None if timeout is None else _quantity("timeout", timeout, _SECONDS, "30, '30s', '5min' or '2h'"),
+            timeout=None if timeout is None else _quantity("timeout", timeout, _seconds, "30, '30s', '5min' or '2h'"),
             retries=retries,
             cpus=_count("cpus", given.get("cpus")),
             gpus=_gpus(_count("gpus", given.get("gpus"))),
-            memory=None if memory is None else int(_quantity("resources.memory", memory, _BYTES, "'500MB' or '4GiB'")),
+            memory=None
+            if memory is None
+            else int(_quantity("resources.memory", memory, parse_size, "'500MB' or '4GiB'")),
         )
 
 
@@ -120,9 +118,17 @@ def _gpus(count: float | None) -> float | None:
     return count
 
 
-def _quantity(key: str, value: Any, units: Mapping[str, int], examples: str) -> float:
-    match = _QUANTITY.fullmatch(str(value)) if not isinstance(value, bool) else None
-    unit = units.get(match[2].lower()) if match else None
-    if match is None or unit is None or float(match[1]) == 0:
+def _quantity(key: str, value: Any, parse: Callable[[str], float], examples: str) -> float:
+    """What `parse` makes of a number or a text, which is more than nothing."""
+    try:
+        quantity = 0.0 if isinstance(value, bool) else parse(str(value))
+    except ValueError:
+        quantity = 0.0
+    if not quantity:
         raise DefinitionError(f"{value!r} cannot be understood", key=key, remedy=f"write {examples}")
-    return float(match[1]) * unit
+    return quantity
+
+
+def _seconds(text: str) -> float:
+    """Seconds; a number that has no unit counts them."""
+    return parse_time(text if text.strip()[-1:].isalpha() else f"{text}s")

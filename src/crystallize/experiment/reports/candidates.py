@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crystallize.experiment.pinning import trial_of
 from crystallize.experiment.reports.lines import line, print_indented, table
+from crystallize.experiment.results.ends import ends_of
+from crystallize.experiment.results.structs import Samples, merged
 from crystallize.experiment.results.summary import describe
 from crystallize.history.history import History, RunRow
 from crystallize.store.pins import pinned_records
@@ -30,12 +32,18 @@ class Candidate:
     run: RunRow
     reasons: dict[str, int]
     """Why trials ran, or from which run they were taken → how many."""
-    metrics: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+    metrics: dict[str, Samples] = field(default_factory=dict)
     """Condition → metric → values, in the order of replicates."""
+    shown: dict[str, Samples] = field(default_factory=dict)
+    """The same as tables have it: of curves their ends."""
     records: dict[str, list[int]] = field(default_factory=dict)
     """Condition → numbers of the records, in the order of replicates."""
     pinned: bool = False
     """Whether any of the records is pinned, so that it is never swept."""
+
+    def told(self, condition: str) -> str:
+        """The metrics of a condition in a line."""
+        return ", ".join(f"{name} {describe(values)}" for name, values in self.shown.get(condition, {}).items())
 
 
 def candidates(experiment: str, runs: Iterable[RunRow], history: History, store: Store) -> list[Candidate]:
@@ -50,10 +58,13 @@ def candidates(experiment: str, runs: Iterable[RunRow], history: History, store:
                 known[number] = store.record(number)
         trials = {trial_of(label): known[number] for label, number in served.items()}
         candidate = Candidate(run, _reasons(experiment, run.number, history, known, served.values()))
+        ordered: dict[str, list[Record]] = {}
         for (condition, _), record in sorted(trials.items(), key=lambda item: (item[0][0] != "baseline", item[0])):
             if record is not None:
-                _add(candidate, condition, record)
+                ordered.setdefault(condition, []).append(record)
                 candidate.pinned |= record.number in pinned
+        for condition, records in ordered.items():
+            _add(candidate, condition, records)
         found.append(candidate)
     return found
 
@@ -69,9 +80,7 @@ def print_candidates(console: Console, listed: Sequence[Candidate]) -> None:
         if candidate.records:
             made = table("condition", "metrics", "records", folded="metrics")
             for condition, numbers in candidate.records.items():
-                metrics = candidate.metrics[condition]
-                shown = ", ".join(f"{name} {describe(values)}" for name, values in metrics.items())
-                made.add_row(condition, shown, _numbers(numbers))
+                made.add_row(condition, candidate.told(condition), _numbers(numbers))
             print_indented(console, made, 4)
 
 
@@ -80,11 +89,10 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
 
 
-def _add(candidate: Candidate, condition: str, record: Record) -> None:
-    candidate.records.setdefault(condition, []).append(record.number)
-    metrics = candidate.metrics.setdefault(condition, {})
-    for name, values in record.metrics.items():
-        metrics.setdefault(name, []).extend(values)
+def _add(candidate: Candidate, condition: str, records: Sequence[Record]) -> None:
+    candidate.records[condition] = [record.number for record in records]
+    candidate.metrics[condition] = merged(record.metrics for record in records)
+    candidate.shown[condition] = ends_of(records)
 
 
 def _reasons(

@@ -40,9 +40,9 @@ def _print_alike(console: Console, pairs: Sequence[Pair]) -> None:
     if not pairs[0].changes:
         line(console, ("    nothing that counts differs", "dim"))
     made = table("metric", "condition", "before", "after", "difference", numbers=["before", "after", "difference"])
-    for metric in dict.fromkeys(metric for pair in pairs for metric in pair.metrics):
+    for metric in dict.fromkeys(metric for pair in pairs for metric in pair.shown):
         for pair in pairs:
-            before, after = pair.metrics.get(metric, ([], []))
+            before, after = pair.shown.get(metric, ([], []))
             made.add_row(metric, _condition(pair), _told(before), _told(after), _difference(before, after))
     if made.rows:
         print_indented(console, made, 4)

@@ -14,7 +14,9 @@ from crystallize.experiment.objects.constants import BASELINE_CONDITION
 from crystallize.experiment.pinning import trial_of
 from crystallize.experiment.reports.archive import LATEST, Archive
 from crystallize.experiment.reports.difference import Difference, differences
+from crystallize.experiment.results.ends import ends_of
 from crystallize.experiment.results.former import IMPORTED, KIND
+from crystallize.experiment.results.structs import Samples, merged
 from crystallize.fingerprint.manifest import diff
 from crystallize.history.history import RunRow
 from crystallize.store.record import Record
@@ -26,6 +28,8 @@ _OWN = ("condition", "replicate")
 
 Trials = dict[int, Record]
 """Replicate → the record that served it."""
+
+BothSides = dict[str, tuple[list[Any], list[Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +46,10 @@ class Part:
         """``train:high_lr``."""
         return f"{self.experiment}:{self.condition}"
 
-    def values(self) -> dict[str, list[Any]]:
-        """Metric → its values over all replicates, in order."""
-        merged: dict[str, list[Any]] = {}
-        for replicate in sorted(self.trials):
-            for name, values in self.trials[replicate].metrics.items():
-                merged.setdefault(name, []).extend(values)
-        return merged
+    @property
+    def records(self) -> list[Record]:
+        """Those of all replicates, in order."""
+        return [self.trials[replicate] for replicate in sorted(self.trials)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +60,10 @@ class Pair:
     new: Part
     changes: tuple[Difference, ...]
     """In the first replicate that both have: values, inputs, code."""
-    metrics: dict[str, tuple[list[Any], list[Any]]]
+    metrics: BothSides
     """Metric → its values on either side; empty where it was not recorded."""
+    shown: BothSides
+    """The same as tables have it: of curves their ends."""
 
     @property
     def is_same(self) -> bool:
@@ -163,7 +166,6 @@ def _parts(archive: Archive, experiment: str, run: RunRow) -> Iterator[Part]:
 
 
 def _pair(archive: Archive, old: Part, new: Part, names: tuple[str, str]) -> Pair:
-    left, right = old.values(), new.values()
     common = sorted(old.trials.keys() & new.trials.keys())
     before, after = (
         (old.trials[common[0]], new.trials[common[0]])
@@ -174,8 +176,13 @@ def _pair(archive: Archive, old: Part, new: Part, names: tuple[str, str]) -> Pai
         old=old,
         new=new,
         changes=tuple(dict.fromkeys(_changes(archive, before, after, names))),
-        metrics={name: (left.get(name, []), right.get(name, [])) for name in dict.fromkeys([*left, *right])},
+        metrics=_both(*(merged(record.metrics for record in part.records) for part in (old, new))),
+        shown=_both(ends_of(old.records), ends_of(new.records)),
     )
+
+
+def _both(old: Samples, new: Samples) -> BothSides:
+    return {name: (old.get(name, []), new.get(name, [])) for name in dict.fromkeys([*old, *new])}
 
 
 def _changes(archive: Archive, old: Record, new: Record, names: tuple[str, str]) -> Iterator[Difference]:

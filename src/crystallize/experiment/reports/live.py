@@ -128,6 +128,8 @@ class LiveRun:
     """Both of `time.monotonic`; 0 before."""
     now: Callable[[], Standing] = Standing
     """Rate, time left, and what runs where."""
+    place: Callable[[Job, str], tuple[str, str, int]] = lambda job, group: (group, *_trial_of(job, group))
+    """Job and its group → the experiment, condition and replicate that it is shown as."""
     _plan: Plan = field(default_factory=Plan)
 
     def __call__(self, event: events.Event) -> None:
@@ -160,8 +162,8 @@ class LiveRun:
         for job in event.plan.jobs:
             group = event.plan.groups[job.group]
             if group.fetches_for is None:
-                condition, replicate = _trial_of(job, group.name)
-                node = nodes.setdefault(group.name, LiveNode(group.name))
+                name, condition, replicate = self.place(job, group.name)
+                node = nodes.setdefault(name, LiveNode(name))
                 trials = node.conditions.setdefault(condition, LiveCondition(condition))
                 trials.trials[replicate] = State.WAITING
                 node.counts[State.WAITING] += 1
@@ -170,7 +172,8 @@ class LiveRun:
 
     def _settle(self, event: events.Settled) -> None:
         job = event.job
-        node = self.nodes[self._plan.groups[job.group].name]
+        name, condition, _ = self.place(job, self._plan.groups[job.group].name)
+        node = self.nodes[name]
         why = ""
         if isinstance(event, events.JobReused):
             self._move(job, State.REUSED)
@@ -187,7 +190,6 @@ class LiveRun:
             self.failures.append(Failure.of(job.label, event.error))
             why = "failed" if failed else "blocked"
         if why:
-            condition, _ = _trial_of(job, node.name)
             counts = node.reasons.get(why)
             if counts is None:
                 # As a whole, for whoever walks over the reasons at this moment.
@@ -195,8 +197,8 @@ class LiveRun:
             counts[condition] += 1
 
     def _move(self, job: Job, state: State) -> None:
-        node = self.nodes[self._plan.groups[job.group].name]
-        condition, replicate = _trial_of(job, node.name)
+        name, condition, replicate = self.place(job, self._plan.groups[job.group].name)
+        node = self.nodes[name]
         trials = node.conditions[condition]
         before = trials.trials[replicate]
         trials.trials[replicate] = state

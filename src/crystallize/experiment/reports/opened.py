@@ -17,7 +17,8 @@ from crystallize.experiment.reports.archive import Archive
 from crystallize.experiment.reports.candidates import Candidate
 from crystallize.experiment.reports.explanation import Explanation
 from crystallize.experiment.reports.foresight import Foresight
-from crystallize.experiment.results.saved_metrics import load_metrics
+from crystallize.experiment.results.ends import ends
+from crystallize.experiment.results.saved_metrics import load_parts
 from crystallize.experiment.running import Running
 from crystallize.history.history import GroupRow, RunRow
 from crystallize.plan import events
@@ -36,6 +37,8 @@ class Choices:
     rerun_all: bool = False
     pins: Mapping[str, int] = field(default_factory=dict)
     """Experiment → the run whose trials it takes as they are."""
+    values: Mapping[tuple[str, ...], Any] = field(default_factory=dict)
+    """What was given for the parameters of what is run, where it has any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +89,9 @@ class Opened:
             runs = archive.runs(self.name, 1)
         if not runs:
             return None
-        _, baseline, treatments = load_metrics(root / self.name)
+        _, parts = load_parts(root / self.name)
         run, groups = runs[0]
-        return Known(run, groups[0] if groups else None, {"baseline": baseline, **treatments})
+        return Known(run, groups[0] if groups else None, {name: ends(part) for name, part in parts.items()})
 
     def candidates(self) -> dict[str, list[Candidate]]:
         """Experiment → what the last runs had of it, newest first; in the order in which they run."""

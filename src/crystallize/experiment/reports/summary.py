@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from crystallize.errors import BlockedError, CrystallizeError, PipelineExecutionError, in_words
 from crystallize.experiment.folders.user_code import user_traceback
 from crystallize.experiment.reports.lines import line, print_indented, table
+from crystallize.experiment.results.ends import ends
 from crystallize.experiment.results.result import Result
 from crystallize.experiment.results.structs import HypothesisResult
 from crystallize.experiment.results.summary import describe
@@ -117,7 +118,7 @@ def _print_experiment(console: Console, name: str, result: Result, notices: Sequ
     fetched = f" · fetched {result.fetched}" if result.fetched else ""
     counts = f"  {plural(replicates, 'replicate')} · ran {ran} · reused {reused}{fetched}{pinned}"
     line(console, (name, "bold"), (counts, "dim"))
-    print_metrics(console, result.metrics.conditions())
+    print_metrics(console, ((condition, ends(part)) for condition, part in result.metrics.parts()))
     _print_origins(console, result)
     print_artifacts(console, result.artifacts, replicates)
     for hypothesis in result.metrics.hypotheses:

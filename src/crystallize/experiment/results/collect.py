@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crystallize.experiment.objects.constants import TAGS
+from crystallize.experiment.results.structs import Samples, merged
 from crystallize.plan import events
 from crystallize.store.record import Record
 
@@ -53,14 +54,9 @@ class Collected:
         ends = [end for _, end in self.of(condition)]
         return len(ends) == self.replicates and all(end.record is not None for end in ends)
 
-    def metrics(self, condition: str) -> dict[str, list[Any]]:
+    def metrics(self, condition: str) -> Samples:
         """Metric → its values over all replicates that succeeded, in order of replicates."""
-        merged: dict[str, list[Any]] = {}
-        for _, end in self.of(condition):
-            if end.record is not None:
-                for name, values in end.record.metrics.items():
-                    merged.setdefault(name, []).extend(values)
-        return merged
+        return merged(end.record.metrics for _, end in self.of(condition) if end.record is not None)
 
     def tags(self, condition: str) -> dict[str, list[dict[str, Any]]]:
         """Metric → the tags of its values, as `metrics` lists them, for metrics that have any."""

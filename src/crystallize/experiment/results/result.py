@@ -168,11 +168,12 @@ class Result:
         return f"Result({self.name!r}: {conditions}; {ran} ran, {reused} reused, {len(self.errors)} errors)"
 
     def _repr_html_(self) -> str:
+        from crystallize.experiment.results.ends import ends
         from crystallize.experiment.results.result_html import result_html
 
         return result_html(
             self.name,
-            self.metrics.conditions(),
+            ((condition, ends(part)) for condition, part in self.metrics.parts()),
             counts={name: (self.ran[name], self.reused.get(name, 0)) for name in self.ran},
             errors=self.errors,
             notices=self.notices,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from crystallize.experiment.objects.constants import BASELINE_CONDITION
+from crystallize.experiment.results.structs import TreatmentMetrics
 
 Metrics = dict[str, Any]
 """Metric → its values, as `results.json` has them."""
@@ -70,6 +72,35 @@ def load_all_metrics(
     return chosen, baseline, dict(sorted(newest.items()))
 
 
+def load_parts(exp_dir: Path, version: int | None = None) -> tuple[int, dict[str, TreatmentMetrics]]:
+    """The version, and what `results.json` has of each condition, the baseline first; ``(-1, {})`` without a version.
+
+    Which replicate a value of a curve is from is not in the file: a new one begins where a step comes again.
+    """
+    known = _versions(exp_dir)
+    if not known:
+        return -1, {}
+    chosen = known[-1] if version is None else version
+    saved = {name: _part(told) for name, told in _results(exp_dir / f"v{chosen}").items()}
+    return chosen, {BASELINE_CONDITION: saved.pop(BASELINE_CONDITION, TreatmentMetrics({})), **saved}
+
+
+def _part(told: Mapping[str, Any]) -> TreatmentMetrics:
+    tags = told.get("tags", {})
+    return TreatmentMetrics(told.get("metrics", {}), tags, {name: _replicates(each) for name, each in tags.items()})
+
+
+def _replicates(tags: Sequence[Mapping[str, Any]]) -> list[int]:
+    replicates: list[int] = []
+    number, seen = 0, set[str]()
+    for each in map(repr, tags):
+        if each in seen:
+            number, seen = number + 1, set()
+        seen.add(each)
+        replicates.append(number)
+    return replicates
+
+
 def _versions(folder: Path) -> list[int]:
     """The numbers of the version folders, ascending."""
     if not folder.is_dir():
@@ -80,9 +111,14 @@ def _versions(folder: Path) -> list[int]:
 
 def _saved(version: Path) -> dict[str, Metrics]:
     """Condition → metrics, sorted by name."""
+    return {name: told.get("metrics", {}) for name, told in _results(version).items()}
+
+
+def _results(version: Path) -> dict[str, dict[str, Any]]:
+    """Condition → what its `results.json` says, sorted by name."""
     import json
 
     return {
-        path.parent.name: json.loads(path.read_text(encoding="utf-8")).get("metrics", {})
+        path.parent.name: json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(version.glob("*/results.json"))
     }

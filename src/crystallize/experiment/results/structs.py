@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -11,6 +11,15 @@ from crystallize.experiment.objects.values import is_same
 
 Samples = dict[str, list[Any]]
 """Metric → its values, over the replicates that succeeded, in order."""
+
+
+def merged(parts: Iterable[Mapping[str, Sequence[Any]]]) -> Samples:
+    """Metric → its values in all parts, in order."""
+    found: Samples = {}
+    for part in parts:
+        for metric, values in part.items():
+            found.setdefault(metric, []).extend(values)
+    return found
 
 
 class ByValue:

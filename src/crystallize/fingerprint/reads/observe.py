@@ -356,10 +356,14 @@ def _note_load(frame: FrameType | None, path: str) -> None:
         frame = frame.f_back
 
 
-def _is_inside_glob(frame: FrameType) -> bool:
-    """Whether a glob lists the folder, which counts by what it matched."""
-    file = frame.f_code.co_filename
-    if not is_installed_file(file) and not file.startswith("<frozen"):
-        return False
-    names = {frame.f_code.co_name, frame.f_back.f_code.co_name if frame.f_back is not None else ""}
-    return ("pathlib" in file or file.endswith("glob.py")) and names.isdisjoint({"walk", "iterdir"})
+def _is_inside_glob(frame: FrameType | None) -> bool:
+    """Whether a glob lists the folder, which counts by what it matched; in Python 3.12 it does so by `Path.walk`."""
+    called = None
+    while frame is not None and _is_globbing(frame.f_code.co_filename):
+        called = frame.f_code.co_name
+        frame = frame.f_back
+    return called not in (None, "walk", "iterdir")
+
+
+def _is_globbing(file: str) -> bool:
+    return ("pathlib" in file or file.endswith("glob.py")) and (is_installed_file(file) or file.startswith("<frozen"))
