@@ -16,7 +16,8 @@ from pathlib import Path
 from time import perf_counter
 
 from crystallize.tui.app import CrystallizeApp
-from crystallize.tui.select import ExperimentTree, SelectScreen
+from crystallize.tui.experiment_tree import ExperimentTree
+from crystallize.tui.select import SelectScreen
 
 LIST_LIMIT_S, SEARCH_LIMIT_S = 1.0, 0.2
 CONFIG = """\

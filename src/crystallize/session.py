@@ -183,7 +183,7 @@ class Session:
         }
         runs = {root: histories[root].run if root in histories else 0 for root in stores}
         told: list[events.Watcher] = [*watchers, *histories.values()]
-        with told_exits(), interrupt or Interrupt() as interrupt:
+        with told_exits(lambda: driver.recorder.flush()), interrupt or Interrupt() as interrupt:
             driver = Driver(
                 plan,
                 stores=stores,

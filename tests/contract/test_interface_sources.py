@@ -157,7 +157,7 @@ def test_a_condition_that_the_producer_lacks_reads_its_baseline_with_one_warning
     said = [record.getMessage() for record in caplog.records if "falling back" in record.getMessage()]
     assert len(said) == 1
     assert "'hot', 'cold'" in said[0]
-    assert f"{tmp_path / 'p/v0/replicate_0/hot/PutStep/o.txt'}: " in said[0]
+    assert f"{tmp_path / 'p/v0/replicate_0/hot/WriteStep/o.txt'}: " in said[0]
     assert result.metrics.treatments["hot"].metrics == {"given": ["baseline:5"] * 2}
     caplog.clear()
     assert "falling back" not in (ExperimentGraph(made, reader).run(strategy="resume") and caplog.text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +15,6 @@ from crystallize.words import in_few_words
 
 DRIVER = os.getpid()
 EXECUTORS = ("serial", "thread", "async", "process")
-
-
-@pytest.fixture(autouse=True)
-def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 class Listening(BasePlugin):

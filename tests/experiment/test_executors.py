@@ -38,11 +38,6 @@ EXECUTORS = ("serial", "thread", "async", "process")
 LARGE = 300_000
 
 
-@pytest.fixture(autouse=True)
-def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 @data_source
 def numbers(ctx: FrozenContext, *, count: int = 5) -> list[int]:
     return list(range(count))

@@ -27,8 +27,7 @@ RAN: list[tuple[str, int]] = []
 
 
 @pytest.fixture(autouse=True)
-def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def nothing_ran() -> None:
     RAN.clear()
 
 

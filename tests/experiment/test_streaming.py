@@ -16,8 +16,7 @@ RAN: list[str] = []
 
 
 @pytest.fixture(autouse=True)
-def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def nothing_ran() -> None:
     RAN.clear()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -12,11 +11,6 @@ import pytest
 
 from crystallize import BasePlugin, Experiment, FrozenContext, ParallelExecution, Pipeline, SeedPlugin, pipeline_step
 from crystallize import data_source as source_of
-
-
-@pytest.fixture(autouse=True)
-def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 @source_of

@@ -140,7 +140,10 @@ def old_tree(folder: Path) -> None:
 def test_an_old_tree_is_adopted_once(story: Story) -> None:
     old_tree(story.folder / "old")
 
-    assert said(story, "import", "old").splitlines()[:2] == ["adopted the metrics of 2 conditions; 0 were there", "  train@v3"]
+    assert said(story, "import", "old").splitlines()[:2] == [
+        "adopted the metrics of 2 conditions; 0 were there",
+        "  train@v3",
+    ]
     assert said(story, "import", "old/train") == "adopted the metrics of 0 conditions; 2 were there\n"
 
 

@@ -243,3 +243,13 @@ def comm(process: int) -> str:
         return Path(f"/proc/{process}/comm").read_text(encoding="utf-8").strip()
     except OSError:
         return ""
+
+
+def test_two_runs_at_once_share_the_work(local: Faulty) -> None:
+    local.does("sleep 1; echo whole > $VH_OUTPUTS_DIR/whole\n")
+    with started(local) as one, started(local) as other:
+        assert (one.wait(timeout=60), other.wait(timeout=60)) == (0, 0)
+
+    assert len(local.shown("execution", "list")["executions"]) == 2
+    assert local.go() == {"make": "reused", "read": "reused"}
+    assert local.outputs() == {"whole": "whole\n"}

@@ -143,3 +143,27 @@ def test_json_that_is_hardly_any_does_no_harm(local: Faulty, text: str) -> None:
     assert local.go() == {"make": "reused", "read": "reused"}
     local.command("execution", "metadata", "1")
     local.command("execution", "outputs", "1")
+
+
+NAMES = """
+- step:
+    name: s
+    image: busybox
+    command: echo 1 > $VH_OUTPUTS_DIR/o
+    inputs: [{{name: {input}, default: mine.txt, filename: {filename}}}]
+- pipeline:
+    name: p
+    nodes: [{{name: {node}, type: execution, step: s}}]
+"""
+
+
+@pytest.mark.parametrize("names", [{"input": "../../evil"}, {"filename": "../../evil"}, {"node": "../../evil"}])
+def test_no_name_leads_out_of_the_folders_that_it_names(tmp_path: Path, names: dict[str, str]) -> None:
+    story = faulty_project(tmp_path / "project", "local")
+    story.write("valohai.yaml", NAMES.format(**{"input": "i", "filename": "f", "node": "n", **names}))
+    story.write("mine.txt", "mine")
+
+    said = story.command("pipeline", "run", "p", "--runtime", "local", "--outputs", "out", code=2).stderr
+
+    assert "../../evil" in said
+    assert [path for path in tmp_path.rglob("*") if "evil" in path.name] == []

@@ -206,7 +206,7 @@ def node(**template: Any) -> dict[str, Any]:
         ({"nodes": NODES, "edges": [["preprocess.*", "train.input.x"]]}, "'preprocess.*' is no end of an edge"),
         ({"nodes": NODES, "edges": [["p.output.*", "train.input.dataset"]]}, "there is no node 'p'"),
         ({"nodes": NODES, "edges": [["preprocess.output.*", "train.input.x"]]}, "node 'train' has no input 'x'"),
-        ({"nodes": NODES, "edges": [["preprocess.output.*", "train.parameter.lr"]]}, "an edge cannot lead from 'output'"),
+        ({"nodes": NODES, "edges": [["preprocess.output.*", "train.parameter.lr"]]}, "an edge cannot lead from"),
         (
             {"nodes": NODES, "edges": [*EDGES, ["train.dependency.*", "preprocess.dependency.*"]]},
             "edges: these nodes wait for each other",

@@ -15,13 +15,16 @@ from crystallize.experiment.reports import candidates, live
 from crystallize.tui.app import CrystallizeApp
 from crystallize.tui.create import CreateScreen
 from crystallize.tui.edit import EditScreen
+from crystallize.tui.form import FormScreen
 from crystallize.tui.help import HelpScreen
 from crystallize.tui.history import HistoryScreen
 from crystallize.tui.reuse import ReuseScreen
 from crystallize.tui.run import RunScreen
 from crystallize.tui.select import SelectScreen
+from crystallize.tui.store import StoreScreen
 
 from .making import NARROW, WIDE, choose, screen_of, seen, set_text, until, write_graph
+from .test_pipelines import VALOHAI
 
 Drive = Callable[[Pilot[None]], Awaitable[None]]
 FROZEN = {words.duration: "1.2 s", words.rounded: "1 s", words.ago: "just now", candidates.moment: "2026-11-21 09:30"}
@@ -35,6 +38,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_graph(folder)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CRYSTALLIZE_RUNTIME", "local")
     for module in [m for name, m in sys.modules.items() if name.startswith("crystallize.")]:
         for name, value in list(vars(module).items()):
             if getattr(value, "__hash__", None) and callable(value) and value in FROZEN:
@@ -108,7 +112,25 @@ async def looking_back(pilot: Pilot[None]) -> None:
     await until(pilot, lambda: "strategy resume" in seen(pilot))
 
 
+async def storing(pilot: Pilot[None]) -> None:
+    await has_run(pilot)
+    await pilot.press("escape", "s")
+    await screen_of(pilot, StoreScreen)
+    await until(pilot, lambda: "8 records" in seen(pilot))
+
+
+async def forming(pilot: Pilot[None]) -> None:
+    Path("valohai.yaml").write_text(VALOHAI, encoding="utf-8")
+    await listed(pilot)
+    await choose(pilot, "training")
+    await pilot.press("enter")
+    await screen_of(pilot, FormScreen)
+    await until(pilot, lambda: "Learning rate" in seen(pilot) and "would run 1" in seen(pilot))
+
+
 STATES: dict[str, Drive] = {
+    "storing": storing,
+    "forming": forming,
     "listed": listed,
     "creating": creating,
     "is_open": is_open,

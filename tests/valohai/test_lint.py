@@ -99,6 +99,8 @@ LONE = "    - {name: a, type: execution, step: train}\n"
         (NODE + LONE.replace("train", "trian"), 11, "does not exist", "mend the name"),
         (NODE + LONE.replace("execution", "exec"), 11, "'exec'", "did you mean 'execution'"),
         (NODE + "    - {name: a, step: train}\n", 11, "'type' is missing", "add 'type: …'"),
+        (STEP.replace("name: data", "name: ../data"), 7, "'../data' cannot be the name of a folder", "leave '/' out"),
+        (NODE + LONE.replace("name: a", "name: ../a"), 11, "'../a' cannot be the name of a folder", "leave '/' out"),
         (NODE + LONE + "    edges:\n    - [a.output.*]\n", 13, "Malformed edge", "[node.output.GLOB, node.input.NAME]"),
     ],
 )

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 GIVEN = "given"
 """The parameter of a command's function that receives what was given for the defined options: key → value."""
-FILE = "--yaml"
+FILE, COMMIT = "--yaml", "--commit"
+"""Say where the definitions are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,42 +71,42 @@ class DefinedGroup(TyperGroup):
 
     def _options(self, command: Any, args: Sequence[str]) -> Sequence[DefinedOption]:
         from crystallize.errors import DefinitionError
-        from crystallize.valohai.document import read_document
-        from crystallize.valohai.project import find_file
+        from crystallize.valohai.project import document_at
 
-        target, file = look_through(args, _flags(command))
+        target, values = look_through(args, _flags(command))
         if target is None or (self.instead is not None and any(arg.split("=")[0] == self.instead for arg in args)):
             return ()
         try:
-            return self.options_of(read_document(find_file(None if file is None else Path(file))), target)
+            file = values.get(FILE)
+            return self.options_of(document_at(None if file is None else Path(file), values.get(COMMIT)), target)
         except DefinitionError:
             if "--help" in args:
                 return ()
             raise
 
 
-def look_through(args: Sequence[str], flags: Mapping[str, bool]) -> tuple[str | None, str | None]:
-    """The first argument that is no option, and the value of ``--yaml``; None where there is none.
+def look_through(args: Sequence[str], flags: Mapping[str, bool]) -> tuple[str | None, dict[str, str]]:
+    """The first argument that is no option, None where there is none, and the values of those that say where to look.
 
     Parameters
     ----------
     flags : option → whether it takes no value.
     """
-    target = file = None
+    target: str | None = None
+    values: dict[str, str] = {}
     waiting: str | None = None
     for arg in args:
         if waiting is not None:
-            file = arg if waiting == FILE else file
-            waiting = None
+            values[waiting], waiting = arg, None
         elif arg.startswith("-") and len(arg) > 1:
             option, equals, value = arg.partition("=")
             if equals:
-                file = value if option == FILE else file
+                values[option] = value
             elif not flags.get(option, target is not None):
                 waiting = option
         elif target is None:
             target = arg
-    return target, file
+    return target, {option: value for option, value in values.items() if option in (FILE, COMMIT)}
 
 
 def _flags(command: Any) -> dict[str, bool]:

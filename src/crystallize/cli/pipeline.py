@@ -18,7 +18,6 @@ from crystallize.cli.step import (
     OutputsTo,
     Runtime,
     Yaml,
-    document_at,
     input_option,
     parameter_option,
 )
@@ -218,6 +217,7 @@ def _asked(
 
     from crystallize.errors import DefinitionError
     from crystallize.valohai.pinning import Pins, parse_pins
+    from crystallize.valohai.project import document_at
     from crystallize.valohai.running import Asked
 
     document, of_payload = document_at(yaml, commit), Pins()

@@ -91,7 +91,7 @@ def explain(
     settings = Settings.load(spec.path.parent)
     running = PipelineRun(spec, asked, settings)
     with running.foreseen() as (foreseen, store):
-        rows = [_foreseen(each, store) for each in foreseen if not running.fetches(each.job)]
+        rows = [_foreseen(each, store, running.notes(each)) for each in foreseen if not running.fetches(each.job)]
     counts = Counter(row.state for row in rows)
     if form is Output.json:
         console.print_json(
@@ -114,7 +114,7 @@ def explain(
         raise typer.Exit(1)
 
 
-def _foreseen(foreseen: Foreseen, store: Store) -> NodeRow:
+def _foreseen(foreseen: Foreseen, store: Store, more: Sequence[str]) -> NodeRow:
     from crystallize.experiment.reports.explanation import changes_of, state_of
     from crystallize.store.reuse import Hit, Miss
     from crystallize.valohai.execution import EXECUTION
@@ -141,7 +141,7 @@ def _foreseen(foreseen: Foreseen, store: Store) -> NodeRow:
         seconds=0.0 if record is None else record.seconds,
         error=None if foreseen.error is None else str(foreseen.error),
         changes=changes_of(foreseen, store),
-        notes=() if manifest is None else manifest.table.notes,
+        notes=(*(manifest.table.notes if manifest is not None else ()), *more),
     )
 
 

@@ -162,6 +162,7 @@ def run_step(
       crystallize step run train --reuse --outputs results
     """
     from crystallize.cli.pipeline_run import carry_out, variables
+    from crystallize.valohai.project import document_at
     from crystallize.valohai.running import Asked
     from crystallize.valohai.specify import step_spec
 
@@ -183,11 +184,3 @@ def run_step(
 
 
 step.command("run")(run_step)
-
-
-def document_at(yaml: Path | None, commit: str | None) -> Document:
-    from crystallize.valohai.document import read_document
-    from crystallize.valohai.project import document_of_commit, find_file
-
-    path = find_file(yaml)
-    return read_document(path) if commit is None else document_of_commit(path, commit)

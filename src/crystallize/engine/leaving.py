@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import sleep
 from types import FrameType
@@ -22,13 +22,19 @@ GRACE_SECONDS = 2.0
 
 
 @contextmanager
-def told_exits() -> Iterator[None]:
-    """Inside, a call of ``os._exit`` in this process says in a line what it ends, and where it stands."""
-    process, patched = os.getpid(), os._exit
+def told_exits(save: Callable[[], object]) -> Iterator[None]:
+    """Inside, a call of ``os._exit`` in this process says in a line what it ends, and where it stands.
+
+    In this thread it keeps what has finished first, by `save`.
+    """
+    process, thread, patched = os.getpid(), threading.get_ident(), os._exit
     leave: Callable[[int], NoReturn] = getattr(patched, "leaves", patched)
 
     def left(status: int) -> NoReturn:
         if os.getpid() == process:
+            if threading.get_ident() == thread:
+                with suppress(Exception):
+                    save()
             sys.stderr.write(
                 f"\n{_place(sys._getframe(1))} called os._exit({status}), which ends the whole run; what had finished "
                 "is kept, and the same command goes on from there (executor: process costs that trial alone)\n"

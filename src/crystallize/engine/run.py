@@ -100,7 +100,7 @@ class Driver:
         self._leads = Leads(plan, self._queues.ask)
         self._teller = Teller(plan, [self.pulse, *watchers, self._leads, self._free])
         self._growing = Growing(plan, self._schedule, self._settled, self._teller)
-        self._recorder: Recorder[int] = Recorder()
+        self.recorder: Recorder[int] = Recorder()
         self._claims = Claims()
         self._elsewhere: list[int] = []
         self._misses: dict[int, _Queued] = {}
@@ -250,7 +250,7 @@ class Driver:
 
     def _may_start(self, index: int) -> bool:
         job = self._plan.jobs[index]
-        if self._recorder.due:
+        if self.recorder.due:
             self._commit()
         self._commit_upstream_of(index)
         manifest, miss, version = self._misses[index]
@@ -329,7 +329,7 @@ class Driver:
             record = compared(record, self._store_of(index))
         if self._schedule.has_consumers(index):
             self._settled.keep(index, Yield(workspace.outputs, outcome.metrics, outcome.facts))
-        self._recorder.add(self._store_of(index), record, index)
+        self.recorder.add(self._store_of(index), record, index)
         self._uncommitted[index] = unrecordable
         if outcome.error is None:
             self._schedule.settle(index, State.DONE)
@@ -338,7 +338,7 @@ class Driver:
 
     def _commit(self) -> None:
         """Commits what is finished, frees its fingerprints, tells of it, and decides the jobs that waited for it."""
-        for index, record in self._recorder.flush():
+        for index, record in self.recorder.flush():
             note = self._uncommitted.pop(index)
             if index in self._failures:
                 self._fail(index, self._failures.pop(index), self._misses[index].miss, record.seconds)

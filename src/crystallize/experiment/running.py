@@ -168,7 +168,7 @@ class Running:
                     self._errors.append(error)
         elif isinstance(event, events.RunFinished):
             self._flush()
-        elif isinstance(event, events.RunStarted):
+        elif isinstance(event, events.RunStarted | events.PlanGrew):
             return
         else:
             group = self._plan.groups[event.job.group].fetches_for

@@ -9,9 +9,9 @@ from typing import TypeAlias
 from crystallize.plan.job import Group, Job, Yield
 
 Grow: TypeAlias = Callable[[Mapping[int, Yield] | None], None]
-"""Appends to the plan what was not known, at least one job of the growth's group, and further growths. Called once, with
-what each job of `Growth.waits` left, by index; with None where that will not be known: one of them failed, or was not
-run. Raises nothing: what cannot be appended becomes a job that fails."""
+"""Appends to the plan what was not known, at least one job of the growth's group, and further growths. Called once,
+with what each job of `Growth.waits` left, by index; with None where that will not be known: one of them failed, or was
+not run. Raises nothing: what cannot be appended becomes a job that fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

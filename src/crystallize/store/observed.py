@@ -1,7 +1,7 @@
 """What records rest on beside their fingerprint: the files, listings and code that their jobs were seen to read.
 
 Few distinct sets serve many records, so each is kept once, by digest, and asked about once. Knows no jobs; what is
-true now it is told by a `Surveyor`.
+true now it is told by a `Surveys`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from crystallize.fingerprint.digest import Digest, digest_of
-from crystallize.fingerprint.reads.observations import Observation, Surveyor, told
+from crystallize.fingerprint.reads.observations import Observation, told
 from crystallize.store.codecs import pack, unpack
 from crystallize.store.database import Database
 from crystallize.store.record import NewRecord, Record
@@ -27,10 +28,17 @@ OBSERVED_KIND = "observed/1"
 """Kind and version of the pre-image of a set's digest."""
 
 
+class Surveys(Protocol):
+    """Says what is true now of what was observed."""
+
+    def changes(self, observations: Iterable[Observation]) -> list[str]:
+        """A sentence on each that is not so any more."""
+
+
 class Observed:
     """The observations of one store's records. Threads may share it."""
 
-    surveyor: Surveyor | None
+    surveyor: Surveys | None
     """Who looks what is true now; None: nobody can, and no record with observations serves."""
 
     def __init__(self, database: Database) -> None:

@@ -19,7 +19,7 @@ from crystallize.errors import StoreError
 from crystallize.fingerprint.digest import Digest
 from crystallize.fingerprint.files import StatKey
 from crystallize.fingerprint.manifest import Part, Piece
-from crystallize.fingerprint.reads.observations import Observation, Surveyor
+from crystallize.fingerprint.reads.observations import Observation
 from crystallize.store.blobs import Blobs, tell
 from crystallize.store.bucket import Bucket, FolderBucket
 from crystallize.store.database import Database
@@ -27,7 +27,7 @@ from crystallize.store.details import Details, Previous
 from crystallize.store.intake import Kept
 from crystallize.store.locks import Locks, is_locked
 from crystallize.store.memo import Memos
-from crystallize.store.observed import Observed, marked
+from crystallize.store.observed import Observed, Surveys, marked
 from crystallize.store.record import NewRecord, Output, Record
 from crystallize.store.records import SELECT_RECORD, encoded, record_of, row_of, settled
 from crystallize.store.remembered import Remembered
@@ -226,7 +226,7 @@ class Store:
         """What the job of a record was seen to read."""
         return self._observed.of(number)
 
-    def survey_with(self, surveyor: Surveyor) -> None:
+    def survey_with(self, surveyor: Surveys) -> None:
         """Lets `surveyor` say what is true now of what records rest on; without one, such records do not serve."""
         self._observed.surveyor = surveyor
         self._observed.look_again()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
@@ -23,13 +24,14 @@ from crystallize.tui.bench import Bench
 from crystallize.tui.create import CreateScreen
 from crystallize.tui.edit import EditScreen
 from crystallize.tui.editor import HINT, command, editor_of, has_window
+from crystallize.tui.experiment_tree import Entry, target_of
 from crystallize.tui.faults import FaultScreen
 from crystallize.tui.help import HelpScreen
 from crystallize.tui.history import HistoryScreen
 from crystallize.tui.logbook import Ear
 from crystallize.tui.performance import Performance
 from crystallize.tui.run import RunScreen
-from crystallize.tui.select import Entry, SelectScreen, target_of
+from crystallize.tui.select import SelectScreen
 from crystallize.tui.store import StoreScreen
 from crystallize.tui.target import Target
 from crystallize.valohai.listing import PipelineItem
@@ -199,7 +201,9 @@ class CrystallizeApp(App[None]):
         told = command(editor, file, line)
         try:
             if has_window(editor):
-                subprocess.Popen(told, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                nowhere = subprocess.DEVNULL
+                opened = subprocess.Popen(told, stdin=nowhere, stdout=nowhere, stderr=nowhere)
+                threading.Thread(target=opened.wait, name="crystallize-editor", daemon=True).start()
             elif self._terminal is None:
                 self.notify(f"there is no terminal for {editor[0]} here; open {file}:{line}", severity="warning")
             else:

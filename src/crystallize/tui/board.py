@@ -106,7 +106,8 @@ class Board(Vertical):
         if node is not None and self._opened is not None:
             off = self._opened.switched_off.get(node.experiment.label, frozenset())
             self._trials.show([_condition(node, name, off) for name in node.defined])
-            self.query_one("#trials-of", Static).update(f"trials of {node.experiment.label}", layout=False)
+            what = "executions" if node.experiment.path is None else "trials"
+            self.query_one("#trials-of", Static).update(f"{what} of {node.experiment.label}", layout=False)
 
     # what the trees ask
 

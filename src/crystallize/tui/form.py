@@ -127,7 +127,9 @@ class FormScreen(ModalScreen[Mapping[Key, Any] | None]):
 def _written(value: Any) -> str:
     if value is None:
         return ""
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _about(field: Field) -> str:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
+from rich.console import Console
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -20,7 +21,7 @@ from crystallize.experiment.reports.comparison import compare
 from crystallize.experiment.reports.runs import print_run
 from crystallize.history.history import GroupRow, RunRow
 from crystallize.tui.aside import aside
-from crystallize.tui.rendering import recorded
+from crystallize.tui.lines import Recorded
 from crystallize.words import ago, duration, plural
 
 RUNS_SHOWN = 200
@@ -37,6 +38,7 @@ class HistoryScreen(Screen[None]):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
         self._folder = folder
         self._runs: list[tuple[RunRow, list[GroupRow]]] = []
         self._marked: RunRow | None = None
@@ -47,7 +49,7 @@ class HistoryScreen(Screen[None]):
             with Vertical(id="left", classes="half"):
                 yield DataTable(id="runs", cursor_type="row")
             with VerticalScroll(id="about-run"):
-                yield Static("", id="run-text")
+                yield Recorded(id="run-text")
         yield Footer()
 
     def on_mount(self) -> None:
@@ -102,24 +104,12 @@ class HistoryScreen(Screen[None]):
         if self._chosen is not None:
             self._show(self._chosen, self._marked)
 
-    @aside("show")
     def _show(self, run: RunRow, marked: RunRow | None) -> None:
-        width = self.query_one("#about-run").scrollable_content_region.width - 1
-        try:
-            with open_archive(self._folder) as archive:
-                if marked is None or marked == run:
-                    text = recorded(width, lambda console: print_run(console, archive, run))
-                else:
-                    older, newer = sorted((marked.number, run.number))
-                    found = compare(archive, str(older), str(newer))
-                    text = recorded(width, lambda console: print_comparison(console, found))
-        except CrystallizeError as error:
-            text = Text(in_words(error), style="red")
-        self.app.call_from_thread(self._tell, text)
+        self.query_one(Recorded).show(lambda console: _print(console, self._folder, run, marked))
 
     def _tell(self, text: Text) -> None:
         if self.is_mounted:
-            self.query_one("#run-text", Static).update(text)
+            self.query_one(Recorded).show(lambda console: console.print(text))
 
     def action_mark(self) -> None:
         """From now on the run under the cursor is compared with this one; again: no longer."""
@@ -127,3 +117,16 @@ class HistoryScreen(Screen[None]):
         self._fill()
         if self._marked is not None:
             self.notify(f"run {self._marked.number} is compared with the run under the cursor")
+
+
+def _print(console: Console, folder: Path, run: RunRow, marked: RunRow | None) -> None:
+    """One run; or what differs from the marked one, which is older or newer."""
+    try:
+        with open_archive(folder) as archive:
+            if marked is None or marked == run:
+                print_run(console, archive, run)
+            else:
+                older, newer = sorted((marked.number, run.number))
+                print_comparison(console, compare(archive, str(older), str(newer)))
+    except CrystallizeError as error:
+        console.print(Text(in_words(error), style="red"))

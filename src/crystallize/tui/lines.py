@@ -92,6 +92,11 @@ class Recorded(Lines):
         self._show = show
         self._record()
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether nothing newer is being printed."""
+        return not self._is_busy
+
     def on_resize(self) -> None:
         if self.size.width != self._width:
             self._record()
@@ -106,8 +111,7 @@ class Recorded(Lines):
     @aside("record")
     def _print(self, show: Show, width: int) -> None:
         text = recorded(width, show)
-        console = self.app.console
-        lines = [part for line in text.split("\n") for part in line.wrap(console, width)] if text.plain else []
+        lines = list(text.split("\n", allow_blank=True)) if text.plain else []
         self.app.call_from_thread(self._take, lines)
 
     def _take(self, lines: Sequence[Text]) -> None:

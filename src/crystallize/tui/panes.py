@@ -147,7 +147,7 @@ class SummaryPane(VerticalScroll):
     @property
     def text(self) -> str:
         """What is shown, without styles."""
-        return recorded(160, self._print).plain
+        return recorded(160, self._print, wraps=False).plain
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
@@ -196,7 +196,7 @@ class WhyPane(VerticalScroll):
     @property
     def text(self) -> str:
         """What is shown, without styles."""
-        return recorded(160, self._print).plain
+        return recorded(160, self._print, wraps=False).plain
 
     def _show(self, show: Callable[[Console], None]) -> None:
         self._print = show

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.text import Text
@@ -20,12 +20,19 @@ MARKS = {
     State.FAILED: ("✘", "bold red"),
 }
 """State of a trial → its mark and style; told apart without colours."""
+HANG = 2
+"""Columns by which a line goes on further to the right."""
 FORESEEN = {"run": ("▸", "green"), "reuse": ("=", "blue"), "undecided": ("?", "yellow"), "fail": ("✘", "red")}
 """State of a trial before a run → its mark and style."""
 
 
-def recorded(width: int, show: Callable[[Console], None]) -> Text:
-    """What `show` prints, as one text."""
+def recorded(width: int, show: Callable[[Console], None], *, wraps: bool = True) -> Text:
+    """What `show` prints, as one text.
+
+    Parameters
+    ----------
+    wraps : whether what is too long for a line goes on in the next one, below where it began; else it stays whole.
+    """
     file = io.StringIO()
     console = Console(
         file=file,
@@ -40,7 +47,20 @@ def recorded(width: int, show: Callable[[Console], None]) -> Text:
     show(console)
     text = Text.from_ansi(file.getvalue())
     text.rstrip()
-    return text
+    if not wraps:
+        return text
+    return Text("\n").join(part for each in text.split("\n", allow_blank=True) for part in _hung(console, each, width))
+
+
+def _hung(console: Console, text: Text, width: int) -> Iterator[Text]:
+    """The lines of a line: all but the first two columns further to the right than it begins."""
+    if text.cell_len <= width:
+        yield text
+        return
+    begin = len(text.plain) - len(text.plain.lstrip())
+    for number, part in enumerate(text[begin:].wrap(console, max(width - begin - HANG, 10))):
+        part.pad_left(begin + (HANG if number else 0))
+        yield part
 
 
 def mark(state: State) -> Text:

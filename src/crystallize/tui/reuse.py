@@ -79,7 +79,7 @@ class ReuseScreen(ModalScreen[dict[str, int] | None]):
                 run = each.run
                 if run.number not in runs and each.records:
                     told = f"run {run.number} · {moment(run.started)} · {run.state}"
-                    metrics = each.told("baseline")
+                    metrics = each.told(next(iter(each.records), ""))
                     runs[run.number] = Text.assemble(told, (f" · {name}: {metrics}" if metrics else "", "dim"))
         return [(runs[number], number) for number in sorted(runs, reverse=True)]
 

@@ -23,6 +23,7 @@ from crystallize.tui.bench import Bench, Task
 from crystallize.tui.board import Board
 from crystallize.tui.form import FormScreen
 from crystallize.tui.heading import heading
+from crystallize.tui.lines import Recorded
 from crystallize.tui.panes import DataPane, ErrorsPane, LogPane, SummaryPane, WhyPane
 from crystallize.tui.performance import Performance
 from crystallize.tui.pipeline import Pipeline
@@ -90,8 +91,9 @@ class RunScreen(Screen[None]):
         Binding("R", "run", "Run/Cancel"),
         Binding("l", "rerun(False)", "Reuse off"),
         Binding("L", "rerun(True)", "All off"),
-        Binding("x", "switch", "Treatment on/off"),
+        Binding("x", "switch", "On/off"),
         Binding("b", "reuse", "Reuse nodes"),
+        Binding("escape,q", "app.leave_screen", "Back"),
         Binding("S", "tab('summary')", "Summary"),
         Binding("t", "plain", "Plain text"),
         Binding("e", "editor", "Editor", show=False),
@@ -99,7 +101,6 @@ class RunScreen(Screen[None]):
         Binding("f", "follow", "One log", show=False),
         Binding("y", "copy", "Copy", show=False),
         *(Binding(str(n), f"tab('{tab}')", tab.title(), show=False) for n, tab in enumerate(TABS, 1)),
-        Binding("escape,q", "app.leave_screen", "Back"),
     ]
 
     def __init__(self, target: Target, bench: Bench, performance: Performance | None, *, asks: bool = False) -> None:
@@ -151,8 +152,9 @@ class RunScreen(Screen[None]):
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing runs, and what the next run would do is known."""
-        return self._asked is None and self._concluded is self.performance
+        """Whether nothing runs, what the next run would do is known, and all of it is drawn."""
+        is_known = self._asked is None and self._concluded is self.performance
+        return is_known and all(each.is_drawn for each in self.query(Recorded))
 
     @property
     def _goes_on(self) -> bool:

@@ -22,6 +22,7 @@ from crystallize.store.store import Store
 from crystallize.valohai.control import Control
 from crystallize.valohai.fetching import Fetches
 from crystallize.valohai.flow import Node, depends_on_values, is_spread, resolve, spread
+from crystallize.valohai.observed import WHOLE, script_of_plain
 from crystallize.valohai.parts import KIND, shared_table
 from crystallize.valohai.process import Limits
 from crystallize.valohai.references import REMOTE, References, scheme_of
@@ -133,15 +134,14 @@ class _Compiling:
         """The node's jobs are added when those are settled whose lists become its children."""
 
         def grow(yields: Mapping[int, Yield] | None) -> None:
-            if yields is None:
-                self._add(node, late=True)
+            try:
+                if yields is None:
+                    raise MissingArtifactError(f"{node.label(None)}: how many children it has is not known")
+                spread(node, spreads, yields)
+            except MissingArtifactError as error:
+                self._add_failing(node, error)
             else:
-                try:
-                    spread(node, spreads, yields)
-                except MissingArtifactError as error:
-                    self._add_failing(node, error)
-                else:
-                    self._add(node, late=True)
+                self._add(node, late=True)
             self._go_on(late=True)
 
         waits = tuple(sorted({job for source, _ in spreads for job in source.jobs}))
@@ -255,6 +255,7 @@ def _add_fetches(
 
 def _recipe(spec: PipelineSpec, node: NodeSpec, source: Source, around: Surroundings) -> Recipe:
     step = node.step
+    observed, source_rule = _source_rule(node, source)
     condition = step.stop_condition or (node.task.stop_condition if node.task is not None else None)
     return Recipe(
         step=step.name,
@@ -263,6 +264,8 @@ def _recipe(spec: PipelineSpec, node: NodeSpec, source: Source, around: Surround
         parameters=node.parameters,
         source=source,
         source_files=node.source_files,
+        observed=observed,
+        source_rule=source_rule,
         source_path=step.source_path,
         environment=node.environment,
         environ=_environ(spec, node, around.environ),
@@ -276,6 +279,18 @@ def _recipe(spec: PipelineSpec, node: NodeSpec, source: Source, around: Surround
         resources=step.resources,
         network=around.network,
     )
+
+
+def _source_rule(node: NodeSpec, source: Source) -> tuple[str, str]:
+    """The file whose reads are observed, if any, and which rule holds for the source in words."""
+    if node.source_files is not None:
+        return "", f"only what x-source declares counts ({', '.join(node.source_files)})"
+    if not node.observe or node.pinned:
+        return "", ""
+    observed, why = script_of_plain(node.command, source)
+    if node.commit is not None:
+        observed, why = "", "it runs another commit than the rest of the pipeline"
+    return observed, f"observed: what {observed} is seen to read counts" if observed else f"{WHOLE}: {why}"
 
 
 def _environ(spec: PipelineSpec, node: NodeSpec, outside: Mapping[str, str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from crystallize.valohai.container import driver_mark
 from crystallize.valohai.job_files import Folders, Identity, InputFile, variables, write_config
 from crystallize.valohai.ledger import Datum, ExecutionRow, Ledger, datum_id
 from crystallize.valohai.log import Listener, Log
+from crystallize.valohai.observed import Watch
 from crystallize.valohai.outputs import Collected, collect, take_live
 from crystallize.valohai.process import Ended, run_process
 from crystallize.valohai.runtime import Launch, Runtime
@@ -44,6 +46,8 @@ IN_PASSING_FILES = 200
 """Likewise."""
 ENGINE_FAILED = (125, 126, 127)
 """Exit codes of podman and docker when the fault is theirs, or the shell cannot be started in the image."""
+
+_PLATFORM_PATH = re.compile(r"(?<![\w./-])/valohai/")
 
 logger = logging.getLogger("crystallize")
 
@@ -122,13 +126,16 @@ class ExecutionWork:
         task, row = running.task, running.row
         folders, live = Folders.below(workspace.scratch("valohai")), workspace.scratch("live")
         await self._lay_out(task, row, folders, workspace)
+        inside = self._runtime.inside(folders)
+        watch = Watch(task.recipe, script, workspace, is_here=inside.repository == folders.repository)
+        told = {**variables(self._identity(task, row), inside), **watch.variables(inside.repository)}
         launch = Launch(
             uuid=row.uuid,
-            script=script,
+            script=watch.script,
             folders=folders,
-            environ={**task.recipe.environ, **variables(self._identity(task, row), self._runtime.inside(folders))},
+            environ={**task.recipe.environ, **told},
             image=task.recipe.image,
-            mounts=task.recipe.mounts,
+            mounts=(*task.recipe.mounts, *watch.mounts),
             resources=task.recipe.resources,
             network=task.recipe.network,
         )
@@ -139,6 +146,7 @@ class ExecutionWork:
         await _hand_over(found, workspace)
         status, detail = self._verdict(task, ended, condition_met, log)
         log.write("status", f"{status}: {detail}")
+        rule = watch.rule()
         notices = [*found.notices, *_changed(task.files)]
         datums = [
             Datum(datum_id(row.uuid, name), row.counter, name, found.metadata.get(name, {})) for name in found.files
@@ -153,7 +161,9 @@ class ExecutionWork:
                 "parameters": dict(task.values),
                 "outputs": {name: said for name, said in found.metadata.items() if name in found.files},
                 "notices": notices,
+                **rule.facts,
             },
+            observations=rule.observations,
             unrecordable=next(iter(_changed(task.files)), None),
             error=None if status == "complete" else ExecutionError(_place(task, row), detail, row.counter),
         )
@@ -240,7 +250,7 @@ class ExecutionWork:
         said = f": {log.last_words[-1]}" if log.last_words else ""
         if ended.code in ENGINE_FAILED and self._runtime.name != "local" and said.startswith(": Error"):
             return "crashed", f"{self._runtime.name} could not run it{said}"
-        if "/valohai/" in said and self._runtime.name == "local":
+        if _PLATFORM_PATH.search(said) and self._runtime.name == "local":
             said += (
                 " (there is no /valohai without a container: scripts find their folders by $VH_OUTPUTS_DIR and so on)"
             )

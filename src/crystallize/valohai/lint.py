@@ -38,6 +38,7 @@ _REMEDIES = (
     ("choices allowed", "choose one of them"),
     ("sub-path", "choose a relative path"),
     ("mount", "choose another absolute path"),
+    ("cannot be the name of a folder", "leave '/' out of it"),
 )
 """Words of a message of the package → what to do."""
 _TOLD_BY_SCHEMA = "Unknown field"
@@ -105,7 +106,7 @@ def _lint_entry(document: Document, kind: str, entry: Any, keys: KeyPath) -> Ite
     context = {"config": document.config, kind: entry, "object_type": kind}
     said: set[str] = set()
     for part_keys, part in [*_parts(document, kind, entry, keys), (keys, entry)]:
-        for level, message in _messages(part, context):
+        for level, message in (*_messages(part, context), *_naming(part, part_keys)):
             if message not in said and not message.startswith(_TOLD_BY_SCHEMA):
                 said.add(message)
                 yield part_keys, _finding(document, level, message, part_keys)
@@ -117,6 +118,16 @@ def _parts(document: Document, kind: str, entry: Any, keys: KeyPath) -> Iterator
         parts = getattr(entry, name)
         for index, part in enumerate(parts.values() if isinstance(parts, dict) else parts):
             yield (*keys, name, index), part
+
+
+def is_folder_name(name: str) -> bool:
+    """Whether a folder may be called so: inputs and nodes have folders of their names."""
+    return bool(name) and not set(name) & {"/", "\0"} and name not in (".", "..")
+
+
+def _naming(part: Any, keys: KeyPath) -> Iterator[tuple[Level, str]]:
+    if len(keys) > 1 and keys[-2] in ("inputs", "nodes") and not is_folder_name(str(part.name)):
+        yield "error", f"'{part.name}' cannot be the name of a folder"
 
 
 def _messages(item: Any, context: dict[str, Any]) -> Iterator[tuple[Level, str]]:

@@ -1,7 +1,8 @@
 """What the schema of `valohai.yaml` refuses without need, put into the form that it accepts.
 
-Keys with underscores, pipelines without `edges`, plural sockets (``node.outputs.*``), a time limit of bare digits, and
-keys of ours (``x-…``), which are taken out and handed back. The lines of the file go along. Knows no schema.
+Keys with underscores, pipelines without `edges`, tasks without parameters, plural sockets (``node.outputs.*``), a time
+limit of bare digits, and keys of ours (``x-…``), which are taken out and handed back. The lines of the file go along.
+Knows no schema.
 """
 
 from __future__ import annotations
@@ -103,6 +104,8 @@ def _mend_item(item: dict[str, Any], normal: Normal, index: int) -> None:
             continue
         if kind == "step":
             _mend_step(content)
+        elif kind == "task" and "parameter-sets" not in content:
+            content.setdefault("parameters", [])  # edges may vary them
         elif kind == "pipeline":
             _mend_pipeline(content, normal, (index, kind))
 

@@ -12,7 +12,7 @@ from typing import Any
 from blake3 import blake3
 
 from crystallize.fingerprint.digest import Digest, digest_of, short
-from crystallize.fingerprint.manifest import Part, PartTable
+from crystallize.fingerprint.manifest import Part, PartTable, Piece
 from crystallize.fingerprint.secret import HIDDEN, is_secret
 from crystallize.fingerprint.values.canonical import digest_value, preview
 from crystallize.valohai.runtime import Runtime
@@ -32,7 +32,7 @@ def shared_table(recipe: Recipe, inputs: Iterable[InputSpec], runtime: Runtime, 
     ----------
     secret_key : 32 bytes; values of variables that look like secrets are hashed with it.
     """
-    source, pieces = recipe.source.part(recipe.source_files)
+    source, pieces = _source(recipe)
     of_runtime, unclear = runtime.parts(recipe.image)
     command = "\n".join(recipe.command)
     definition = _definition(recipe, inputs)
@@ -45,6 +45,13 @@ def shared_table(recipe: Recipe, inputs: Iterable[InputSpec], runtime: Runtime, 
         *_variables(recipe.environ, secret_key),
     ]
     return PartTable(parts, unclear=unclear, pieces={source.digest: pieces}, notes=_notes(recipe))
+
+
+def _source(recipe: Recipe) -> tuple[Part, list[Piece]]:
+    """The part ``source``; of a step that is observed the files themselves count by what its record rests on."""
+    if not recipe.observed:
+        return recipe.source.part(recipe.source_files)
+    return Part("source", digest_of("source-observed/1", recipe.observed.encode()), f"observed ({recipe.observed})"), []
 
 
 def parameter_parts(values: Mapping[str, Value], secret_key: bytes) -> Iterator[Part]:
@@ -112,8 +119,8 @@ def _notes(recipe: Recipe) -> list[str]:
     name, _, tag = recipe.image.rpartition(":")
     if "@sha256:" not in recipe.image and (not name or "/" in tag or tag == "latest"):
         notes.append(f"image {recipe.image} has no fixed tag: name a version, or a digest")
-    if recipe.source_files is not None:
-        notes.append(f"source: only what x-source declares counts ({', '.join(recipe.source_files)})")
+    if recipe.source_rule:
+        notes.append(f"source: {recipe.source_rule}")
     return notes
 
 

@@ -1,7 +1,7 @@
 """Payloads of the platform's API, carried out without a server: ``POST /api/v0/pipelines/`` as a spec and pins.
 
-Takes what the guide shows (edges as pairs, templates that name little more than a step, ``reuse_execution_id``) and what
-the `vh` client sends (expanded edges, whole templates, mimic nodes), in both spellings of keys. Knows no stores.
+Takes what the guide shows (edges as pairs, templates that name little but a step, ``reuse_execution_id``) and what the
+`vh` client sends (expanded edges, whole templates, mimic nodes), in both spellings of keys. Knows no stores.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from crystallize.errors import MissingFileError
-from crystallize.valohai.document import FILE_NAME, Document, document_of
+from crystallize.valohai.document import FILE_NAME, Document, document_of, read_document
 from crystallize.valohai.tree import commit_of, text_of
 
 
@@ -25,6 +25,12 @@ def find_file(path: Path | None = None) -> Path:
             return folder / FILE_NAME
     fact = f"neither this folder nor one above it holds a {FILE_NAME}"
     raise MissingFileError(fact, path=here, remedy="write one, or name another folder's")
+
+
+def document_at(path: Path | None, commit: str | None) -> Document:
+    """The document that `path` means, see `find_file`: as it is, or as a commit has it."""
+    file = find_file(path)
+    return read_document(file) if commit is None else document_of_commit(file, commit)
 
 
 def document_of_commit(path: Path, commit: str) -> Document:

@@ -25,6 +25,7 @@ from crystallize.valohai.control import Control
 from crystallize.valohai.execution import EXECUTION, ExecutionWork
 from crystallize.valohai.ledger import ExecutionRow, Ledger
 from crystallize.valohai.log import Listener
+from crystallize.valohai.observed import Tree, source_notes
 from crystallize.valohai.pinning import Pins
 from crystallize.valohai.process import kill_marked
 from crystallize.valohai.runtime import Runtime
@@ -107,6 +108,12 @@ class PipelineRun:
             store = session.store(self.root)
             yield session.foresee(self._compile(session, store, dry=True).plan), store
 
+    def notes(self, foreseen: Foreseen) -> list[str]:
+        """What else there is to say of a foreseen execution."""
+        nodes = self.compiled.nodes.values() if self.compiled is not None else ()
+        node = next((node for node in nodes if foreseen.job.index in node.jobs), None)
+        return [] if node is None else list(source_notes(node.recipe, foreseen))
+
     def fetches(self, job: Job) -> bool:
         """Whether a job only downloads for others."""
         return self.compiled is not None and self.compiled.plan.groups[job.group].fetches_for is not None
@@ -121,10 +128,13 @@ class PipelineRun:
         if not dry:
             for image in dict.fromkeys(node.image for node in spec.nodes if node.image and not node.pinned):
                 runtime.prepare(image)
+        sources = self._sources(store)
+        if None in sources:
+            store.survey_with(Tree(sources[None]))
         around = Surroundings(
             store=store,
             runtime=runtime,
-            sources=self._sources(store),
+            sources=sources,
             environ=settings.environ,
             project=spec.path.parent,
             network=asked.network,

@@ -15,11 +15,15 @@ from crystallize.errors import DefinitionError
 from crystallize.fingerprint.digest import Digest, digest_bytes, digest_of, short
 from crystallize.fingerprint.files import StatMemory, file_digest
 from crystallize.fingerprint.manifest import Part, Piece
+from crystallize.store.placing import place_file
 from crystallize.valohai.ignore import compiled
 from crystallize.valohai.tree import TreeFile, commit_of, committed_tree, working_tree
 
 SHOWN_BYTES = 64 * 1024
 """Texts of files up to this size are kept for diffs."""
+REMEMBERED_BYTES = 1 << 24
+"""Of small files, which are written once for every execution."""
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class Source:
@@ -37,6 +41,11 @@ class Source:
         self.files = tuple(files)
         self._read = read
         self._aside: Path | None = None
+        self._chosen: dict[Sequence[str], tuple[TreeFile, ...]] = {}
+        self._parts: dict[Sequence[str] | None, tuple[Part, list[Piece]]] = {}
+        self._small: dict[str, bytes] = {}
+        """Path → contents, of files that were laid out before; every execution needs them."""
+        self._small_bytes = 0
 
     @classmethod
     def working(cls, root: Path, memory: StatMemory, left_out: Sequence[Path] = ()) -> Source:
@@ -58,26 +67,21 @@ class Source:
         """
         if patterns is None:
             return self.files
-        found: set[TreeFile] = set()
-        for pattern in patterns:
-            plain = pattern.removeprefix("./").rstrip("/")
-            expression = compiled(plain)
-            matching = [f for f in self.files if expression.fullmatch(f.path) or f.path.startswith(f"{plain}/")]
-            if not matching:
-                raise DefinitionError(
-                    f"x-source: '{pattern}' matches no file of the source tree",
-                    path=self.root,
-                    remedy="mend it, or remove it",
-                )
-            found.update(matching)
-        return tuple(sorted(found))
+        key = tuple(patterns)
+        if key not in self._chosen:
+            self._chosen[key] = tuple(sorted({file for pattern in key for file in self._matching(pattern)}))
+        return self._chosen[key]
 
     def part(self, patterns: Sequence[str] | None) -> tuple[Part, list[Piece]]:
         """The manifest's ``source`` part of a step that reads the chosen files, and the files behind it."""
-        files = self.chosen(patterns)
-        digest = source_digest(files)
-        about = f"{len(files)} files" if len(files) != 1 else "1 file"
-        return Part("source", digest, f"{about} ({short(digest)})"), [self._piece(file) for file in files]
+        key = None if patterns is None else tuple(patterns)
+        if key not in self._parts:
+            files = self.chosen(patterns)
+            digest = source_digest(files)
+            about = f"{len(files)} files" if len(files) != 1 else "1 file"
+            part = Part("source", digest, f"{about} ({short(digest)})")
+            self._parts[key] = part, [self._piece(file) for file in files]
+        return self._parts[key]
 
     def set_aside(self, folder: Path) -> None:
         """Copies the tree to `folder`, from where it is laid out; nothing happens when that was done.
@@ -97,16 +101,51 @@ class Source:
 
     def lay(self, folder: Path, patterns: Sequence[str] | None) -> None:
         """Lays the chosen files out below `folder`, each a file of its own that commands may change."""
-        assert self._aside is not None, "set_aside was called"
         made: set[str] = set()
         for file in self.chosen(patterns):
             parent, _, _ = file.path.rpartition("/")
             if parent not in made:
                 (folder / parent).mkdir(parents=True, exist_ok=True)
                 made.add(parent)
-            shutil.copyfile(self._aside / file.path, folder / file.path, follow_symlinks=False)
+            self._lay_file(file, f"{folder}/{file.path}")
+
+    def _lay_file(self, file: TreeFile, target: str) -> None:
+        assert self._aside is not None, "set_aside was called"
+        if file.mode == "link":
+            Path(target).symlink_to((self._aside / file.path).readlink())
+        elif file.size_bytes > SHOWN_BYTES:
+            place_file(self._aside / file.path, Path(target), link=False)
             if file.mode == "program":
-                (folder / file.path).chmod(0o755)
+                Path(target).chmod(0o755)
+        else:
+            descriptor = os.open(target, _NEW_FILE, 0o777 if file.mode == "program" else 0o666)
+            try:
+                left = memoryview(self._contents(self._aside, file))
+                while left:
+                    left = left[os.write(descriptor, left) :]
+            finally:
+                os.close(descriptor)
+
+    def _contents(self, aside: Path, file: TreeFile) -> bytes:
+        data = self._small.get(file.path)
+        if data is None:
+            data = (aside / file.path).read_bytes()
+            if self._small_bytes + len(data) <= REMEMBERED_BYTES:
+                self._small[file.path] = data
+                self._small_bytes += len(data)
+        return data
+
+    def _matching(self, pattern: str) -> list[TreeFile]:
+        plain = pattern.removeprefix("./").rstrip("/")
+        expression = compiled(plain)
+        matching = [f for f in self.files if expression.fullmatch(f.path) or f.path.startswith(f"{plain}/")]
+        if not matching:
+            raise DefinitionError(
+                f"x-source: '{pattern}' matches no file of the source tree",
+                path=self.root,
+                remedy="mend it, or remove it",
+            )
+        return matching
 
     def _copy_aside(self, file: TreeFile, target: Path) -> None:
         data = os.fsencode((self.root / file.path).readlink()) if self._is_present_link(file) else None

@@ -69,6 +69,8 @@ class NodeSpec:
     """Whose source it runs; None: the run's own."""
     source_files: tuple[str, ...] | None = None
     """Patterns of ``x-source``; None: the whole tree."""
+    observe: bool = False
+    """Whether only those files of the source count that are seen to be read (``x-source: observed``)."""
     image: str = ""
     command: tuple[str, ...] = ()
     environment: str = ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crystallize.errors import DefinitionError, UnknownNameError, nearest
 from crystallize.valohai.document import Document
-from crystallize.valohai.lint import check_pipeline
+from crystallize.valohai.lint import check_pipeline, is_folder_name
 from crystallize.valohai.spec import Action, EdgeSpec, InputSpec, NodeSpec, PipelineSpec, TaskSpec
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ def fill(spec: NodeSpec, document: Document, step: Step, override: Any) -> None:
     command = merged.command or step.command
     spec.step = step
     spec.source_files = _source_files(document, step.name)
+    spec.observe = document.extension("step", step.name, "x-source") == OBSERVED
     spec.image = merged.image or step.image
     spec.command = (command,) if isinstance(command, str) else tuple(command)
     spec.environment = merged.environment or step.environment or ""
@@ -140,6 +141,10 @@ def fill(spec: NodeSpec, document: Document, step: Step, override: Any) -> None:
         if variable.default is None and not variable.optional:
             spec.environ[name] = REQUIRED
     spec.inputs = {name: input_spec(each) for name, each in merged.inputs.items()}
+    for name in spec.inputs:
+        if not is_folder_name(name):
+            fact, place = f"'{name}' cannot be the name of a folder", f"step.{step.name}.inputs"
+            raise DefinitionError(fact, path=document.path, key=place, remedy="leave '/' out of it")
 
 
 REQUIRED = "\0required"

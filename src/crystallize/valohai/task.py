@@ -29,6 +29,10 @@ class Recipe:
     source: Source
     source_files: tuple[str, ...] | None
     """Patterns of ``x-source``; None: the whole tree."""
+    observed: str = ""
+    """The file that its command runs, where only what that is seen to read counts of the source; else empty."""
+    source_rule: str = ""
+    """Which rule holds for the source, and why, where ``x-source`` says something."""
     source_path: str | None
     environment: str
     """Where it is meant to run; counts, and decides nothing here."""

@@ -49,9 +49,8 @@ UP = "datasource: {cats: cats}\nsteps: [write]\nreplicates: 2\noutputs:\n  out: 
 
 
 @pytest.fixture(autouse=True)
-def in_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def project(tmp_path: Path) -> None:
     (tmp_path / "experiments").mkdir()
-    monkeypatch.chdir(tmp_path)
 
 
 def written(name: str, config: str) -> Path:
@@ -119,6 +118,18 @@ def test_a_treatment_may_read_another_experiment_and_the_data_keep_their_shape()
     assert (faults, [(edge.upstream, edge.downstream) for edge in outline.edges]) == ([], [("up", "one")])
     assert results["one"].errors == {}
     assert results["one"].metrics.treatments["fed"].metrics["data"] == ["4", "4"]
+
+
+def test_what_several_conditions_read_is_drawn_once() -> None:
+    written("up", UP)
+    path = written(
+        "one",
+        "datasource: {a: 'up#out'}\nsteps: [show]\ntreatments:\n  t: {datasource: {a: 'up#out[*]'}}\n"
+        "  u: {datasource: {a: 'up#out[*]'}}\n",
+    )
+    outline, _ = outline_of_path(path)
+
+    assert [edge.label for edge in outline.edges] == ["out", "out[*]"]
 
 
 def test_one_of_two_inputs_of_other_experiments_is_swapped() -> None:

@@ -61,7 +61,7 @@ def test_a_folder_becomes_the_objects_it_names(root: Path) -> None:
         """,
     )
 
-    assert (definition.name, definition.root, definition.replicates) == ("demo", root, 2)
+    assert (definition.name, definition.root, definition.config.replicates) == ("demo", root, 2)
     assert fetched(definition.datasource["n"]) == 3
     assert [step.params for step in definition.steps] == [{"factor": 2}, {"model": definition.outputs["model"]}]
     assert definition.outputs["model"].name == "model.txt"
@@ -332,7 +332,7 @@ def test_overrides_reach_the_experiment_they_name(root: Path) -> None:
 
     definitions = load_many([target], {"maker": {"seed": 4}, "t": {"steps.scale.factor": 7}})
 
-    assert [each.seed for each in definitions] == [None, 4]
+    assert [each.config.seed for each in definitions] == [None, 4]
     assert definitions[0].steps[0].params == {"factor": 7}
     with pytest.raises(UnknownNameError, match="did you mean 'maker'"):
         load_many([target], {"makre": {"seed": 4}})

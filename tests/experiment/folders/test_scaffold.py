@@ -36,7 +36,7 @@ def test_a_new_experiment_loads_and_runs_at_once(tmp_path: Path) -> None:
     definition = load_folder(folder)
 
     assert folder == tmp_path / "experiments/demo"
-    assert (definition.name, definition.replicates, definition.bare) == ("demo", 1, True)
+    assert (definition.name, definition.config.replicates, definition.bare) == ("demo", 1, True)
     assert run(folder, [1, 2, 3]).metrics["total"] == (6,)
     assert sorted(path.name for path in folder.iterdir()) == ["config.yaml", "datasources.py", "steps.py"]
 
@@ -68,7 +68,7 @@ def test_a_chosen_output_becomes_an_alias_of_both_names(tmp_path: Path, example:
         "producer_out_all": "producer#out[*]",
     }
     assert ("numbers" in definition.datasource) == example
-    assert definition.replicates is None
+    assert definition.config.replicates is None
     assert "replicates" not in (folder / "config.yaml").read_text()
 
 

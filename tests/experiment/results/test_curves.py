@@ -17,11 +17,6 @@ from crystallize.experiment.results.saved_metrics import load_metrics
 from crystallize.experiment.results.structs import ExperimentMetrics, HypothesisResult, TreatmentMetrics
 
 
-@pytest.fixture
-def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 @source_of
 def nothing(ctx: FrozenContext) -> None:
     return None
@@ -46,7 +41,6 @@ def made(**params: Any) -> Experiment:
 LOSSES = [1.0, 0.5, 1.0 / 3]
 
 
-@pytest.mark.usefixtures("in_folder")
 @pytest.mark.parametrize("executor", ["serial", "process"])
 def test_steps_and_tags_are_in_results_fresh_and_reused(executor: str) -> None:
     for _ in range(2):
@@ -60,7 +54,6 @@ def test_steps_and_tags_are_in_results_fresh_and_reused(executor: str) -> None:
         assert baseline.replicates_of("loss") == [0, 0, 0, 1, 1, 1]
 
 
-@pytest.mark.usefixtures("in_folder")
 def test_steps_and_tags_are_replayed_by_memos() -> None:
     made().run()
     result = made().run(replicates=3, strategy="resume")
@@ -68,7 +61,6 @@ def test_steps_and_tags_are_replayed_by_memos() -> None:
     assert result.metrics.baseline.steps("loss") == [0, 1, 2] * 3
 
 
-@pytest.mark.usefixtures("in_folder")
 def test_saved_results_have_tags_beside_metrics_that_read_as_ever() -> None:
     made().run()
 
@@ -77,7 +69,6 @@ def test_saved_results_have_tags_beside_metrics_that_read_as_ever() -> None:
     assert load_metrics("data/e")[1] == {"loss": LOSSES * 2, "size": [5, 5]}
 
 
-@pytest.mark.usefixtures("in_folder")
 def test_a_frame_has_a_row_for_each_value() -> None:
     frame = made(fail_at=0).run(treatments=[]).to_df()
 
@@ -98,7 +89,6 @@ def test_a_step_is_a_tag_and_wins_over_one_that_is_given() -> None:
     assert ctx.metrics.get_tags("m") == ({"step": 5, "a": 2},)
 
 
-@pytest.mark.usefixtures("in_folder")
 def test_a_result_survives_json_and_back(tmp_path: Path) -> None:
     result = made(fail_at=1).run()
     result.to_json(tmp_path / "result.json")

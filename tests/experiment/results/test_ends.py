@@ -39,8 +39,7 @@ SHOWN = {"loss split=train, last": [2, 11], "loss split=val, last": [2.5, 11.5],
 
 
 @pytest.fixture
-def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.chdir(tmp_path)
+def trained() -> Any:
     return Experiment(nothing(), Pipeline([train()]), name="e", replicates=2).run()
 
 

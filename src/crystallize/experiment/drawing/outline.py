@@ -188,7 +188,7 @@ def _own(names: Iterable[str]) -> tuple[str, ...]:
 def _ordered(nodes: Sequence[Node], edges: Sequence[Edge]) -> Outline:
     """The outline with nodes in order and replicates where only their upstreams say how many there are."""
     named = {node.name: node for node in nodes}
-    outline = Outline(nodes=tuple(nodes), edges=tuple(edges))
+    outline = Outline(nodes=tuple(nodes), edges=tuple(dict.fromkeys(edges)))
     try:
         order = list(
             TopologicalSorter({name: [e.upstream for e in outline.into(name)] for name in named}).static_order()

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from crystallize.errors import BlockedError, CrystallizeError, DefinitionError, GraphError
 from crystallize.experiment.blueprint import Blueprint
 from crystallize.experiment.folders.definition import Definition
-from crystallize.experiment.folders.entries import Overrides, Reference
+from crystallize.experiment.folders.entries import ExperimentConfig, Overrides, Reference
 from crystallize.experiment.folders.folder import load_all, load_many
 from crystallize.experiment.folders.references import Catalog
 from crystallize.experiment.objects.datasource import DataSource
@@ -131,7 +131,7 @@ def _in_order(by_path: Mapping[Path, Definition]) -> list[Path]:
         raise GraphError(
             f"the graph contains cycles: {' → '.join(definition.name for definition in circle)}",
             path=circle[0].path,
-            line=circle[0].lines.get("datasource"),
+            line=circle[0].config.lines.get("datasource"),
             key="datasource",
             remedy="let one of them read something else",
         ) from None
@@ -164,46 +164,46 @@ def _treatments(definition: Definition, made: Mapping[Path, Blueprint]) -> Itera
 
 
 def _experiment(kind: type[E], definition: Definition, made: Mapping[Path, Blueprint]) -> E:
-    settings = Settings.load(definition.root)
+    config, settings = definition.config, Settings.load(definition.root)
     plugins: list[BasePlugin] = [
         ArtifactPlugin(
             root_dir=definition.root / settings.artifact_root,
-            versioned=definition.versioned,
+            versioned=config.versioned,
             artifact_retention=settings.artifact_retention,
             big_file_threshold_mb=settings.big_file_threshold_mb,
         ),
-        SeedPlugin(seed=settings.seed if definition.seed is None else definition.seed),
+        SeedPlugin(seed=settings.seed if config.seed is None else config.seed),
     ]
-    execution = _execution(definition)
+    execution = _execution(config)
     if execution is not None:
         plugins.append(execution)
     experiment = kind(
         datasource=_datasource(definition, definition.datasource, made),
         pipeline=Pipeline(definition.steps),
         plugins=plugins,
-        name=definition.name,
-        description=definition.description,
+        name=config.name,
+        description=config.description,
         outputs=definition.outputs,
         treatments=list(_treatments(definition, made)),
         hypotheses=definition.hypotheses,
-        replicates=definition.replicates,
-        reads=definition.reads,
-        ignore=definition.ignore,
+        replicates=config.replicates,
+        reads=config.reads,
+        ignore=config.ignore,
     )
-    experiment.limits = definition.limits
-    experiment.path = definition.path
-    experiment.defined_strategy = definition.strategy
+    experiment.limits = config.limits
+    experiment.path = config.path
+    experiment.defined_strategy = config.strategy
     experiment.notices = definition.notices
     return experiment
 
 
-def _execution(definition: Definition) -> Execution | None:
-    if definition.executor is None and definition.max_workers is None:
+def _execution(config: ExperimentConfig) -> Execution | None:
+    if config.executor is None and config.max_workers is None:
         return None
-    if definition.executor == "serial":
+    if config.executor == "serial":
         return SerialExecution()
-    if definition.executor == "async":
+    if config.executor == "async":
         return AsyncExecution()
-    if definition.executor == "ray":
-        return RayExecution(definition.address or RayExecution.address, max_workers=definition.max_workers)
-    return ParallelExecution(max_workers=definition.max_workers, executor_type=definition.executor or "thread")
+    if config.executor == "ray":
+        return RayExecution(config.address or RayExecution.address, max_workers=config.max_workers)
+    return ParallelExecution(max_workers=config.max_workers, executor_type=config.executor or "thread")

@@ -13,7 +13,6 @@ from types import CodeType
 from typing import Any
 
 from crystallize.experiment.folders.entries import (
-    CliBlock,
     ExperimentConfig,
     HypothesisEntry,
     OutputEntry,
@@ -29,22 +28,18 @@ from crystallize.experiment.objects.datasource import DataSource, SourceFactory
 from crystallize.experiment.objects.factory import REQUIRED, Factory, Parameters
 from crystallize.experiment.objects.hypothesis import Hypothesis
 from crystallize.experiment.objects.injection import artifact_parameters
-from crystallize.experiment.objects.limits import Limits
 from crystallize.experiment.objects.step import PipelineStep
 from crystallize.experiment.objects.treatment import Treatment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """Everything an experiment is made of, ready to become one."""
+    """Everything an experiment is made of, ready to become one: its configuration, and the objects that this names."""
 
-    name: str
-    path: Path
-    """The `config.yaml`, absolute."""
+    config: ExperimentConfig
     root: Path
     """The project root."""
     world: World
-    description: str | None
     datasource: dict[str, DataSource | Reference]
     """Alias → source; never empty."""
     bare: bool
@@ -56,20 +51,17 @@ class Definition:
     swapped: dict[str, dict[str, DataSource | Reference]]
     """Treatment → alias → the source that stands in place of the one in `datasource`."""
     hypotheses: list[Hypothesis]
-    replicates: int | None
-    seed: int | None
-    strategy: str | None
-    versioned: bool
-    reads: tuple[str, ...]
-    ignore: tuple[str, ...]
-    executor: str | None
-    address: str | None
-    max_workers: int | None
-    limits: Limits
-    cli: CliBlock
     notices: tuple[str, ...]
-    lines: Mapping[str, int]
-    """As in `ExperimentConfig.lines`."""
+
+    @property
+    def name(self) -> str:
+        """What the experiment is called."""
+        return self.config.name
+
+    @property
+    def path(self) -> Path:
+        """The `config.yaml`, absolute."""
+        return self.config.path
 
     @property
     def folder(self) -> Path:
@@ -95,11 +87,9 @@ def define(config: ExperimentConfig, root: Path) -> Definition:
     steps = [_step(user, entry, params) for entry, params in zip(config.steps, given, strict=True)]
     taken = [value for params in given for value in params.values()]
     return Definition(
-        name=config.name,
-        path=config.path,
+        config=config,
         root=root,
         world=user.world,
-        description=config.description,
         datasource=datasource,
         bare=len(datasource) == 1 and not any(isinstance(source, Reference) for source in datasource.values()),
         steps=steps,
@@ -107,19 +97,7 @@ def define(config: ExperimentConfig, root: Path) -> Definition:
         treatments=[Treatment(entry.name, entry.payload) for entry in config.treatments],
         swapped={entry.name: dict(_swapped(user, entry, datasource)) for entry in config.treatments if entry.sources},
         hypotheses=[_hypothesis(user, entry) for entry in config.hypotheses],
-        replicates=config.replicates,
-        seed=config.seed,
-        strategy=config.strategy,
-        versioned=config.versioned,
-        reads=config.reads,
-        ignore=config.ignore,
-        executor=config.executor,
-        address=config.address,
-        max_workers=config.max_workers,
-        limits=config.limits,
-        cli=config.cli,
         notices=tuple(_notices(user, outputs, taken, steps)),
-        lines=config.lines,
     )
 
 

@@ -7,7 +7,7 @@ threads read it without locks: what is there from the start keeps its shape, wha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from time import monotonic
@@ -136,6 +136,8 @@ class LiveRun:
         """Notes what `event` says."""
         if isinstance(event, events.RunStarted):
             self._start(event)
+        elif isinstance(event, events.PlanGrew):
+            self._add(event.jobs)
         elif isinstance(event, events.JobStarted):
             self._move(event.job, State.RUNNING)
         elif isinstance(event, events.Settled):
@@ -158,13 +160,18 @@ class LiveRun:
 
     def _start(self, event: events.RunStarted) -> None:
         self._plan, self.number, self.now, self.began = event.plan, event.run, event.now, monotonic()
-        nodes: dict[str, LiveNode] = {}
-        for job in event.plan.jobs:
-            group = event.plan.groups[job.group]
+        self._add(event.plan.jobs)
+
+    def _add(self, jobs: Iterable[Job]) -> None:
+        nodes = dict(self.nodes)
+        for job in jobs:
+            group = self._plan.groups[job.group]
             if group.fetches_for is None:
                 name, condition, replicate = self.place(job, group.name)
                 node = nodes.setdefault(name, LiveNode(name))
                 trials = node.conditions.setdefault(condition, LiveCondition(condition))
+                # As a whole, for whoever walks over the trials at this moment: a plan may grow.
+                trials.trials = {**trials.trials, replicate: State.WAITING} if self.nodes else trials.trials
                 trials.trials[replicate] = State.WAITING
                 node.counts[State.WAITING] += 1
                 trials.counts[State.WAITING] += 1

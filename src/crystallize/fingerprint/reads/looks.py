@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from crystallize.fingerprint.digest import Digest, digest_of
 
-Kind = Literal["file", "folder", "glob", "code", "cwd"]
+Kind = Literal["file", "folder", "glob", "code", "cwd", "tree"]
 Key = tuple[Kind, str]
 """What is read: an absolute path, an absolute pattern, ``module:qualname``, or WORKING_FOLDER."""
 Look = tuple[int, ...] | Digest | None

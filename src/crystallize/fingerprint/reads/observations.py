@@ -279,6 +279,8 @@ def describe(observation: Observation) -> str:
         return f"{module.rpartition('.')[2]}.{qualname} (unpickled)"
     if kind == "cwd":
         return "relative paths, which begin at the working directory"
+    if kind == "tree":
+        return "the whole source tree"
     if kind == "folder":
         name = f"{name}/ (its listing)"
     return name if digest else f"{name} (absent)"
