@@ -105,7 +105,8 @@ with Interrupt() as interrupt:
     child = os.fork()
     if not child:
         os.write(writer, b"here")  # before that, Python forgets signals that the fork was sent
-        time.sleep(60)
+        for _ in range(1200):
+            time.sleep(0.05)  # a signal that comes just before the system call is heard after it
         os._exit(0)
     os.read(reader, 4)
     os.kill(child, signal.SIGTERM)

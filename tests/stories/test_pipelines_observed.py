@@ -200,8 +200,8 @@ def test_a_command_that_is_no_plain_line_is_not_observed(story: Observed, comman
 
 def test_modules_of_the_user_stand_before_those_of_the_same_name(story: Observed) -> None:
     story.write("own/json.py", "NAME = 'mine'\n")
-    story.write("own/typing.py", "NAME = 'mine'\n")
-    text = "import json, os, typing\nopen(os.environ['VH_OUTPUTS_DIR'] + '/n', 'w').write(json.NAME + typing.NAME)\n"
+    story.write("own/shlex.py", "NAME = 'mine'\n")
+    text = "import json, os, shlex\nopen(os.environ['VH_OUTPUTS_DIR'] + '/n', 'w').write(json.NAME + shlex.NAME)\n"
     story.write("own/train.py", text)
     story.edit("valohai.yaml", "python train.py {parameters}", "python own/train.py")
     story.go("--outputs", "out")

@@ -98,14 +98,16 @@ def test_a_variable_that_must_have_a_value_is_asked_for_before_anything_runs(sto
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_runs_on_after_a_run_was_stopped(story: Pipelines, tmp_path: Path, number: int) -> None:
     command = [sys.executable, "-m", "crystallize", "step", "run", "sleep", "--runtime", "local"]
-    run = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    run = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert run.stderr is not None
     rows = _wait_for(lambda: story.shown("execution", "list")["executions"])
     mark = f"VH_EXECUTION_ID={rows[0]['id']}"
     _wait_for(lambda: len(marked(mark)) >= 2)
     run.send_signal(number)
     if number == signal.SIGINT:
+        assert any("stopping" in line for line in run.stderr), "two signals at once may be one"
         run.send_signal(number)
-    run.wait(timeout=60)
+    run.communicate(timeout=60)
     if number == signal.SIGKILL:
         assert marked(mark), "who is killed cannot clean up"
         story.document("step", "run", "train")

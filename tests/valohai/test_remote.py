@@ -100,3 +100,53 @@ def test_without_a_version_a_download_that_broke_off_begins_anew(files: Files, t
 
     assert (tmp_path / "a").read_bytes() == files.contents["/a"]
     assert [wanted for method, _, wanted in files.asked if method == "GET"] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("reference", "url", "config", "path"),
+    [
+        ("gs://bucket/a/b%20c.csv", "gs://bucket", {"google_service_account": "key.json"}, "a/b c.csv"),
+        (
+            "azure://one/box/a/b.csv",
+            "azure://box",
+            {"account_name": "one", "azure_storage_account_key": "k"},
+            "a/b.csv",
+        ),
+        ("s3://bucket/a.csv", "s3://bucket", {"aws_region": "eu-west-1"}, "a.csv"),
+    ],
+)
+def test_every_kind_of_bucket_is_addressed_as_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, reference: str, url: str, config: dict[str, str], path: str
+) -> None:
+    environ = {"GOOGLE_SERVICE_ACCOUNT": "key.json", "AZURE_STORAGE_ACCOUNT_KEY": "k", "AWS_REGION": "eu-west-1"}
+    made: list[tuple[str, dict[str, str]]] = []
+    asked: list[str] = []
+
+    def head(store: object, name: str) -> dict[str, object]:
+        asked.append(name)
+        return {"path": name, "size": 3, "e_tag": "x"}
+
+    monkeypatch.setattr("obstore.store.from_url", lambda url, config, **_: made.append((url, config)))
+    monkeypatch.setattr("obstore.head", head)
+
+    [found] = Remote(environ).find(reference)
+
+    assert made == [(url, config)]
+    assert (asked, found.path, found.size_bytes) == ([path], path, 3)
+
+
+def test_containers_of_one_name_in_two_accounts_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    monkeypatch.setattr("obstore.store.from_url", lambda url, config, **_: made.append(config["account_name"]))
+    monkeypatch.setattr("obstore.head", lambda store, name: {"path": name, "size": 3, "e_tag": "x"})
+    remote = Remote({})
+    remote.find("azure://one/box/a.csv")
+    remote.find("azure://two/box/a.csv")
+
+    assert made == ["one", "two"]
+
+
+@pytest.mark.parametrize("reference", ["gs://bucket", "azure://account/container", "s3:///a"])
+def test_a_reference_that_names_no_object_is_refused(reference: str) -> None:
+    with pytest.raises(RemoteError, match="names no object"):
+        Remote({}).find(reference)

@@ -59,7 +59,7 @@ def carry_out(
 
     settings = Settings.load(spec.path.parent)
     results = Results()
-    progress = Progress()
+    progress = Progress("executions")
     quiet_logs()
     listener = _Printer(len(spec.nodes) > 1, to_stderr=form is Output.json) if logs else None
     watchers: list[Watcher] = [results] if logs else [results, progress]

@@ -29,9 +29,14 @@ class Progress:
     """A watcher that shows how a run goes, from the first job that runs until the run is over.
 
     Use as a context manager around the run. A run that reuses everything shows nothing.
+
+    Parameters
+    ----------
+    unit : what its jobs are called.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "trials") -> None:
+        self._unit = unit
         self._now: Callable[[], Standing] = Standing
         self._display: Display | None = None
 
@@ -40,7 +45,7 @@ class Progress:
         if isinstance(event, events.RunStarted):
             self._now = event.now
         elif self._display is None and isinstance(event, events.JobStarted | events.FetchStarted):
-            self._display = Display(self._now)
+            self._display = Display(self._now, self._unit)
             self._display.__enter__()
 
     def __enter__(self) -> Progress:
@@ -56,8 +61,8 @@ class Progress:
 class Display:
     """Shows, while entered, what `now` says."""
 
-    def __init__(self, now: Callable[[], Standing]) -> None:
-        self._shown = _Bar(now) if sys.stderr.isatty() else _Lines(now)
+    def __init__(self, now: Callable[[], Standing], unit: str = "trials") -> None:
+        self._shown = _Bar(now) if sys.stderr.isatty() else _Lines(now, unit)
 
     def __enter__(self) -> Display:
         self._shown.start()
@@ -112,7 +117,8 @@ class _Bar:
 class _Lines:
     """A line of text every few seconds, for logs."""
 
-    def __init__(self, now: Callable[[], Standing]) -> None:
+    def __init__(self, now: Callable[[], Standing], unit: str) -> None:
+        self._unit = unit
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._write, args=(now,), name="crystallize-progress", daemon=True)
 
@@ -130,7 +136,7 @@ class _Lines:
             standing = now()
             busy = [f"{each.label} ({each.where})" for each in standing.busy[:SHOWN_BUSY]]
             running = " · ".join(["", *busy, *(each.strip() for each in _more(standing))])
-            sys.stderr.write(f"{standing.settled} of {standing.total} trials: {line(standing)}{running}\n")
+            sys.stderr.write(f"{standing.settled} of {standing.total} {self._unit}: {line(standing)}{running}\n")
             sys.stderr.flush()
 
 

@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from crystallize.experiment.folders.config import CONFIG_NAME
-from crystallize.experiment.folders.listing import Item, Listing
+from crystallize.experiment.folders.listing import Item
 from crystallize.experiment.reports.opened import Choices
 from crystallize.fingerprint.reads.observe import unobserved
 from crystallize.settings import Settings, project_root
@@ -107,8 +107,8 @@ class CrystallizeApp(App[None]):
 
     def _want(self, what: str, item: Entry | None = None) -> None:
         if what == "new":
-            items = Listing(self.folder).scan()
-            self.push_screen(CreateScreen(project_root(self.folder), items), self._created)
+            known = next(screen.experiments for screen in self.screen_stack if isinstance(screen, SelectScreen))
+            self.push_screen(CreateScreen(project_root(self.folder), known), self._created)
         elif what == "history":
             self.push_screen(HistoryScreen(self.folder))
         elif what == "store":

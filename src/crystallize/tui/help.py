@@ -17,7 +17,7 @@ from crystallize.tui.rendering import FORESEEN, mark
 
 KEYS = {
     "Experiments": {
-        "enter": "run the experiment and all it reads",
+        "enter": "run the experiment and all it reads, or a pipeline with the parameters that you give it",
         "o": "open it without running",
         "n": "Create New Experiment",
         "c": "edit its configuration",
@@ -41,8 +41,22 @@ KEYS = {
         "f": "log of the experiment under the cursor only, or all",
         "t": "the present tab as plain text",
         "y": "copy the present tab",
+        "c": "edit the configuration; the parameters of a pipeline",
         "e": "open the configuration in your editor; in Errors, enter opens the code",
         "escape": "back; the run goes on",
+    },
+    "A configuration": {
+        "enter": "change the entry under the cursor, or add one",
+        "k, j": "move the entry up or down",
+        "ctrl+t": "between the tree and the text",
+        "ctrl+o": "open the file at the line in your editor",
+        "ctrl+s": "save",
+    },
+    "History and store": {
+        "space": "compare the run under the cursor with others",
+        "f": "forget the results of an experiment, after a question",
+        "w": "sweep what nobody needs, after a question",
+        "r": "look again",
     },
     "Everywhere": {
         "?": "this page",

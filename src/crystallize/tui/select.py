@@ -130,6 +130,11 @@ class SelectScreen(Screen[None]):
 
     # what there is
 
+    @property
+    def experiments(self) -> list[Item]:
+        """All of them, as they were a moment ago."""
+        return [item for item in self._items if isinstance(item, Item)]
+
     def _rescan(self) -> None:
         if self.is_current:
             self.scan()
@@ -166,7 +171,7 @@ class SelectScreen(Screen[None]):
         self._look()
 
     def _show_top(self) -> None:
-        experiments = [item for item in self._items if isinstance(item, Item)]
+        experiments = self.experiments
         graphs = sum(item.is_graph for item in experiments)
         pipelines = len(self._items) - len(experiments)
         broken = sum(self._tree.fault_of(item) is not None for item in self._items)

@@ -193,12 +193,13 @@ class Remote:
             config = _config(self._environ, "AWS_" if scheme == "s3" else "GOOGLE_")
         if not (bucket and path):
             raise RemoteError(f"'{reference}' names no object; write {scheme}://bucket/path")
-        if url not in self._stores:
+        key = f"{bucket} {url}"  # accounts may have containers of one name
+        if key not in self._stores:
             endpoint = str(config.get("aws_endpoint", config.get("azure_storage_endpoint", "")))
             make: Any = from_url  # typed by provider
             plain = {"allow_http": True} if endpoint.startswith("http://") else {}
-            self._stores[url] = make(url, config=config, client_options=plain)
-        return self._stores[url], unquote(path)
+            self._stores[key] = make(url, config=config, client_options=plain)
+        return self._stores[key], unquote(path)
 
 
 def _config(environ: Mapping[str, str], prefix: str) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from crystallize import Experiment, ExperimentGraph, Pipeline, Treatment, data_source, pipeline_step
 from crystallize.experiment.reports.live import LiveRun, State
+from crystallize.plan.events import PlanGrew, RunStarted
 
 
 @data_source
@@ -60,3 +62,28 @@ def test_a_failure_has_its_traceback_and_the_place_in_the_users_code(tmp_path: P
     assert live.failures[0].place is not None
     assert live.failures[0].place[0] == __file__
     assert not live.failures[0].is_blocked
+
+
+def test_jobs_that_a_plan_grows_by_are_counted_too(tmp_path: Path) -> None:
+    made = graph()
+    grown: list[tuple[int, int]] = []
+    live = LiveRun()
+
+    def grow(event: object) -> None:
+        live(event)  # type: ignore[arg-type]
+        if isinstance(event, RunStarted):
+            job = replace(event.plan.jobs[0], index=6, label="sums/baseline/3")
+            live(PlanGrew([job]))
+            grown.append((live.total, len(live.nodes["sums"].conditions["baseline"].trials)))
+
+    made.running(watchers=[grow], default_strategy="resume").run()
+
+    assert grown == [(7, 4)]
+
+
+def test_a_display_may_say_what_a_job_is_shown_as(tmp_path: Path) -> None:
+    live = LiveRun(place=lambda job, group: (job.label, "execution", 0))
+    graph().running(watchers=[live], default_strategy="resume").run()
+
+    assert list(live.nodes)[:2] == ["sums/baseline/0", "sums/high/0"]
+    assert live.nodes["sums/high/2"].state is State.DONE

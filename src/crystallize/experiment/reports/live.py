@@ -170,8 +170,8 @@ class LiveRun:
                 name, condition, replicate = self.place(job, group.name)
                 node = nodes.setdefault(name, LiveNode(name))
                 trials = node.conditions.setdefault(condition, LiveCondition(condition))
-                # As a whole, for whoever walks over the trials at this moment: a plan may grow.
-                trials.trials = {**trials.trials, replicate: State.WAITING} if self.nodes else trials.trials
+                if self.nodes:  # the plan has grown, and somebody may be walking over the trials at this moment
+                    trials.trials = dict(trials.trials)
                 trials.trials[replicate] = State.WAITING
                 node.counts[State.WAITING] += 1
                 trials.counts[State.WAITING] += 1
