@@ -96,9 +96,12 @@ def test_a_variable_that_must_have_a_value_is_asked_for_before_anything_runs(sto
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_nothing_runs_on_after_a_run_was_stopped(story: Pipelines, tmp_path: Path, number: int) -> None:
+def test_nothing_runs_on_after_a_run_was_stopped(
+    story: Pipelines, tmp_path: Path, number: int, request: pytest.FixtureRequest
+) -> None:
     command = [sys.executable, "-m", "crystallize", "step", "run", "sleep", "--runtime", "local"]
     run = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    request.addfinalizer(run.kill)
     assert run.stderr is not None
     rows = _wait_for(lambda: story.shown("execution", "list")["executions"])
     mark = f"VH_EXECUTION_ID={rows[0]['id']}"

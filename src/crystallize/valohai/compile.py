@@ -23,7 +23,7 @@ from crystallize.valohai.control import Control
 from crystallize.valohai.fetching import Fetches
 from crystallize.valohai.flow import Node, depends_on_values, is_spread, resolve, spread
 from crystallize.valohai.observed import WHOLE, script_of_plain
-from crystallize.valohai.parts import KIND, shared_table
+from crystallize.valohai.parts import KIND, fragile_notes, shared_table
 from crystallize.valohai.process import Limits
 from crystallize.valohai.references import REMOTE, References, scheme_of
 from crystallize.valohai.remote import Remote
@@ -196,7 +196,9 @@ def _node(spec: PipelineSpec, node: NodeSpec, control: Control, around: Surround
     source = around.sources[node.commit]
     recipe = _recipe(spec, node, source, around)
     key = around.store.secret_key
-    table = NOTHING if node.pinned else shared_table(recipe, node.inputs.values(), around.runtime, key)
+    own = [each for name, each in node.inputs.items() if name not in _replaced(node, spec)]
+    notes = [note for each in own for note in fragile_notes(each)]
+    table = NOTHING if node.pinned else shared_table(recipe, node.inputs, around.runtime, key, notes)
     made = Node(
         spec=node,
         pipeline=spec.name,
@@ -215,7 +217,7 @@ def _node(spec: PipelineSpec, node: NodeSpec, control: Control, around: Surround
 def _resolve_references(node: Node, spec: PipelineSpec) -> None:
     """Looks at the files of every reference now: before anything runs, and once for all children."""
     for name, each in node.spec.inputs.items():
-        if name not in _replaced(node, spec):
+        if name not in _replaced(node.spec, spec):
             key = f"{node.spec.key}.inputs.{name}"
             node.static[name] = [
                 candidate
@@ -225,11 +227,11 @@ def _resolve_references(node: Node, spec: PipelineSpec) -> None:
             ]
 
 
-def _replaced(node: Node, spec: PipelineSpec) -> set[str]:
+def _replaced(node: NodeSpec, spec: PipelineSpec) -> set[str]:
     """The inputs whose references edges stand in for."""
-    if node.spec.append:
+    if node.append:
         return set()
-    return {edge.target_key for edge in spec.edges if edge.target == node.spec.name and edge.target_type == "input"}
+    return {edge.target_key for edge in spec.edges if edge.target == node.name and edge.target_type == "input"}
 
 
 def _add_fetches(
@@ -239,7 +241,7 @@ def _add_fetches(
     needed: set[int] = set()
     for name, each in node.spec.inputs.items():
         remote = [reference for reference in each.references if scheme_of(reference) in REMOTE]
-        for reference in remote if name not in _replaced(node, spec) else ():
+        for reference in remote if name not in _replaced(node.spec, spec) else ():
             slot = (name, child if depends_on_values(reference) else None)
             if depends_on_values(reference):
                 given = {**node.spec.values, **own}

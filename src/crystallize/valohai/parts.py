@@ -6,6 +6,8 @@ names of nodes and pipelines, titles, limits of time and counters are no part of
 
 from __future__ import annotations
 
+import glob
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,15 +23,21 @@ from crystallize.valohai.task import File, Recipe
 from crystallize.valohai.values import Value
 
 KIND = "execution/1"
+_MUTABLE = re.compile(r"(?:^|[/_.-])(?:latest|current|newest)(?:$|[/_.-])", re.IGNORECASE)
+"""Words in addresses that promise other contents later."""
 _PASSED = ("type", "pass_as", "pass_true_as", "pass_false_as", "multiple_separator")
 """What of a parameter's definition shows on a command line."""
 
 
-def shared_table(recipe: Recipe, inputs: Iterable[InputSpec], runtime: Runtime, secret_key: bytes) -> PartTable:
+def shared_table(
+    recipe: Recipe, inputs: Iterable[str], runtime: Runtime, secret_key: bytes, notes: Iterable[str] = ()
+) -> PartTable:
     """The parts that all executions of a node share.
 
     Parameters
     ----------
+    inputs : their names.
+    notes : what else may surprise.
     secret_key : 32 bytes; values of variables that look like secrets are hashed with it.
     """
     source, pieces = _source(recipe)
@@ -44,7 +52,7 @@ def shared_table(recipe: Recipe, inputs: Iterable[InputSpec], runtime: Runtime, 
         Part("environment", digest_value(recipe.environment, _no_code), recipe.environment or "(none)"),
         *_variables(recipe.environ, secret_key),
     ]
-    return PartTable(parts, unclear=unclear, pieces={source.digest: pieces}, notes=_notes(recipe))
+    return PartTable(parts, unclear=unclear, pieces={source.digest: pieces}, notes=[*_notes(recipe), *notes])
 
 
 def _source(recipe: Recipe) -> tuple[Part, list[Piece]]:
@@ -85,7 +93,7 @@ def _told(files: Sequence[File], digest: Digest) -> str:
     return f"{names}{more} ({short(digest)})"[:200]
 
 
-def _definition(recipe: Recipe, inputs: Iterable[InputSpec]) -> dict[str, Any]:
+def _definition(recipe: Recipe, inputs: Iterable[str]) -> dict[str, Any]:
     parameters = {
         name: {
             **{key: getattr(definition, key) for key in _PASSED},
@@ -100,7 +108,7 @@ def _definition(recipe: Recipe, inputs: Iterable[InputSpec]) -> dict[str, Any]:
         "source_path": recipe.source_path,
         "stop_condition": recipe.stop_condition,
         "mounts": [[mount.source, mount.destination, mount.readonly] for mount in recipe.mounts],
-        "inputs": sorted(each.name for each in inputs),
+        "inputs": sorted(inputs),
     }
 
 
@@ -111,6 +119,16 @@ def _variables(environ: Mapping[str, str], secret_key: bytes) -> Iterator[Part]:
             yield Part(f"envvar.{name}", digest_of("secret/1", _keyed(digest, secret_key)), f"{name} (set)")
         else:
             yield Part(f"envvar.{name}", digest, preview(environ[name]))
+
+
+def fragile_notes(item: InputSpec) -> Iterator[str]:
+    """What may make an input other files though nobody changed its definition."""
+    for reference in item.references:
+        path = reference.partition("://")[2]
+        if path and glob.has_magic(path):
+            yield f"input {item.name}: '{reference}' is a glob on a bucket: new files there run it again"
+        elif path and _MUTABLE.search(path):
+            yield f"input {item.name}: '{reference}' may become another file at any time: name a version"
 
 
 def _notes(recipe: Recipe) -> list[str]:
