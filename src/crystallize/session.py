@@ -37,7 +37,7 @@ class Request:
     strategy: str
     """``resume`` or ``rerun``."""
     what: str = "python"
-    """Which front end: ``python``, ``cli``."""
+    """Which front end: ``python``, ``cli``; ``pipeline`` where commands are executed, whoever asked."""
     jobs: int | None = None
     """At most so many jobs at a time; None: as each group says."""
     went_wrong: Callable[[], bool] = lambda: False

@@ -238,7 +238,6 @@ def _asked(
         network=not no_network,
         workers=workers or os.cpu_count() or 1,
         pins=of_payload.overlaid(parse_pins(pin or (), reuse_from or ())),
-        what="cli",
     )
     return spec, asked
 

@@ -17,11 +17,11 @@ RUNS_SHOWN = 5
 
 def show(
     what: Annotated[
-        str, typer.Argument(metavar="RUN|EXPERIMENT", help="The number of a run, latest, or an experiment.")
+        str, typer.Argument(metavar="RUN|EXPERIMENT", help="The number of a run, latest, an experiment, or a pipeline.")
     ],
     form: OutputFormat = Output.text,
 ) -> None:
-    """Show one run, or the results of one experiment.
+    """Show one run, or the results of one experiment; of a pipeline its last run.
 
     \b
     Examples:
@@ -31,7 +31,10 @@ def show(
     from crystallize.experiment.reports.archive import LATEST, open_archive
 
     with open_archive() as archive:
-        if (what.isdecimal() or what == LATEST) and what not in archive.names():
+        newest = next(iter(archive.history.runs(what, 1)), None)
+        if newest is not None and newest.is_pipeline:
+            _show_run(archive, str(newest.number), form)
+        elif (what.isdecimal() or what == LATEST) and what not in archive.names():
             _show_run(archive, what, form)
         else:
             _show_experiment(archive, what, form)

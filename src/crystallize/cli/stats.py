@@ -54,7 +54,10 @@ def print_stats(console: Console, runs: Sequence[tuple[RunRow, list[GroupRow]]],
     import time
 
     from crystallize.experiment.reports.lines import line, print_indented, table
+    from crystallize.experiment.reports.runs import words_of
     from crystallize.words import ago, count, duration
+
+    group_word, job_word = words_of(run for run, _ in runs)
 
     numbers = ("ran", "reused", "failed", "share")
     now = time.time()
@@ -64,14 +67,14 @@ def print_stats(console: Console, runs: Sequence[tuple[RunRow, list[GroupRow]]],
     console.print(made)
     console.print()
     line(console, ("all runs", "bold"))
-    made = table("experiment", *numbers, "executed", "saved", numbers=numbers)
+    made = table(group_word, *numbers, "executed", "saved", numbers=numbers)
     for group in [*found.experiments, *([_sum("together", found.experiments)] if len(found.experiments) > 1 else [])]:
         made.add_row(group.name, *_cells(group))
     print_indented(console, made)
     if found.causes:
         console.print()
-        line(console, ("what made trials run again", "bold"))
-        made = table("took", "trials", "runs", "experiment", "why", numbers=("trials", "runs"), folded="why")
+        line(console, (f"what made {job_word}s run again", "bold"))
+        made = table("took", f"{job_word}s", "runs", group_word, "why", numbers=(f"{job_word}s", "runs"), folded="why")
         for cause in found.causes[:CAUSES_SHOWN]:
             counts = (count(cause.trials), count(cause.runs))
             made.add_row(duration(cause.seconds), *counts, ", ".join(cause.experiments), cause.why)
@@ -79,7 +82,7 @@ def print_stats(console: Console, runs: Sequence[tuple[RunRow, list[GroupRow]]],
     if found.never:
         console.print()
         line(console, ("never reused", "bold"))
-        made = table("experiment", "runs", "why, last time", numbers=("runs",), folded="why, last time")
+        made = table(group_word, "runs", "why, last time", numbers=("runs",), folded="why, last time")
         for each in found.never:
             made.add_row(each.name, str(each.runs), each.why)
         print_indented(console, made)

@@ -179,7 +179,7 @@ def run_step(
     node.environment = environment or node.environment
     node.environ |= variables(var or ())
     spec.reuse = reuse
-    asked = Asked(runtime=runtime, commit=commit, network=not no_network, workers=1, what="cli")
+    asked = Asked(runtime=runtime, commit=commit, network=not no_network, workers=1)
     carry_out(spec, asked, "step run", form=form, dry_run=dry_run, outputs=outputs, logs=True)
 
 

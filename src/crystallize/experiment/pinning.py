@@ -147,6 +147,7 @@ def check_pinned_names(pins: Iterable[str], known: Sequence[str]) -> None:
 
 
 def trial_of(label: str) -> tuple[str, int]:
-    """Condition and replicate of a trial's label."""
-    _, condition, replicate = label.rsplit("/", 2)
-    return condition, int(replicate)
+    """Condition and replicate of a trial's label; of an execution's the node, and the number of a task's child."""
+    group, _, rest = label.partition("/")
+    condition, _, replicate = rest.rpartition("/")
+    return (condition, int(replicate)) if condition and replicate.isdecimal() else (rest or group, 0)

@@ -87,6 +87,10 @@ class GroupRow(NamedTuple):
     """That the reused jobs took when they ran."""
 
 
+PIPELINE = "pipeline"
+"""What asked, in runs of a pipeline of commands or of one of its steps."""
+
+
 class RunRow(NamedTuple):
     """One run."""
 
@@ -96,11 +100,16 @@ class RunRow(NamedTuple):
     targets: tuple[str, ...]
     strategy: str
     what: str
-    """Which front end asked, or its command line."""
+    """Which front end asked, `PIPELINE`, or the command line."""
     state: str
     """``running``, ``ok``, ``failed``, ``interrupted`` (Ctrl-C), ``cancelled`` (from outside) or ``killed``."""
     seconds: float
     """From begin to finish; until now while it runs, 0 when it was killed."""
+
+    @property
+    def is_pipeline(self) -> bool:
+        """Whether its jobs were executions of commands, and no trials."""
+        return self.what == PIPELINE
 
 
 class History:

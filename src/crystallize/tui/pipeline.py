@@ -178,7 +178,7 @@ class LoadedPipeline:
         for node in spec.nodes:
             node.fresh = node.name in choices.rerun
         pins = parse_pins([], [f"{run}:{node}" for node, run in choices.pins.items()])
-        asked = Asked(workers=os.cpu_count() or 1, pins=pins, what="tui")
+        asked = Asked(workers=os.cpu_count() or 1, pins=pins)
         return PipelineRun(spec, asked, self.settings, listener=listener, watchers=watchers), spec
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from crystallize.engine.foresee import Foreseen
 from crystallize.engine.interrupt import Interrupt
+from crystallize.history.history import PIPELINE
 from crystallize.plan import events
 from crystallize.plan.job import Job
 from crystallize.session import Report, Request, Session
@@ -46,7 +47,6 @@ class Asked:
     workers: int
     """How many executions at once."""
     pins: Pins = field(default_factory=Pins)
-    what: str = "cli"
 
 
 class PipelineRun:
@@ -175,7 +175,7 @@ class PipelineRun:
 
     def _request(self) -> Request:
         strategy = "resume" if self.spec.reuse else "rerun"
-        return Request(targets=(self.spec.name,), strategy=strategy, what=self._asked.what)
+        return Request(targets=(self.spec.name,), strategy=strategy, what=PIPELINE)
 
 
 def _abandon(ledger: Ledger, row: ExecutionRow) -> None:

@@ -75,10 +75,11 @@ def print_candidates(console: Console, listed: Sequence[Candidate]) -> None:
         run = candidate.run
         about = f"  {moment(run.started)} · {run.state} · {duration(run.seconds)}"
         line(console, (f"run {run.number}", "bold"), (about, "dim"), "  pinned" if candidate.pinned else "")
-        for reason in _told(candidate.reasons):
+        condition_word, job_word = ("node", "execution") if run.is_pipeline else ("condition", "trial")
+        for reason in _told(candidate.reasons, job_word):
             line(console, f"  {reason}")
         if candidate.records:
-            made = table("condition", "metrics", "records", folded="metrics")
+            made = table(condition_word, "metrics", "records", folded="metrics")
             for condition, numbers in candidate.records.items():
                 made.add_row(condition, candidate.told(condition), _numbers(numbers))
             print_indented(console, made, 4)
@@ -106,10 +107,10 @@ def _reasons(
     return dict(counts)
 
 
-def _told(reasons: Mapping[str, int]) -> Iterator[str]:
+def _told(reasons: Mapping[str, int], job_word: str) -> Iterator[str]:
     """The most frequent reasons, one a line."""
     ordered = sorted(reasons.items(), key=lambda item: -item[1])
-    yield from (f"{reason} ({plural(count, 'trial')})" for reason, count in ordered[:REASONS_SHOWN])
+    yield from (f"{reason} ({plural(count, job_word)})" for reason, count in ordered[:REASONS_SHOWN])
     if len(ordered) > REASONS_SHOWN:
         yield f"and {plural(len(ordered) - REASONS_SHOWN, 'other reason')}"
 

@@ -25,15 +25,16 @@ def print_run(console: Console, archive: Archive, run: RunRow, *, only_trouble: 
     ----------
     only_trouble : of the trials those alone that failed or were blocked.
     """
+    group_word, job_word = words_of([run])
     groups, jobs, standing = archive.groups(run.number), archive.history.jobs(run.number), archive.standing(run)
     about = f"  strategy {run.strategy} · {ago(run.started, time.time())} · {run.state} · {duration(run.seconds)}"
     line(console, (f"run {run.number}", "bold"), (about, "dim"))
     if standing is not None:
-        line(console, f"  {standing.settled} of {standing.total} trials: {going.line(standing)}")
+        line(console, f"  {standing.settled} of {standing.total} {job_word}s: {going.line(standing)}")
     for busy in standing.busy if standing is not None and run.state == "running" else ():
         line(console, f"  {going.busy_line(busy)}")
     counted = ("ran", "reused", "failed", "blocked")
-    made = table("experiment", *counted, "took", "saved", numbers=counted)
+    made = table(group_word, *counted, "took", "saved", numbers=counted)
     for group in groups:
         counts = (count(getattr(group, state)) for state in counted)
         made.add_row(group.name, *counts, duration(group.seconds), duration(group.seconds_saved))
@@ -43,7 +44,7 @@ def print_run(console: Console, archive: Archive, run: RunRow, *, only_trouble: 
         jobs = [job for job in jobs if job.state in ("failed", "blocked")]
     if jobs:
         console.print()
-        listed = table("trial", "state", "took", "why", folded="why")
+        listed = table(job_word, "state", "took", "why", folded="why")
         for job in jobs:
             listed.add_row(job.label, job.state, duration(job.seconds), job.error or job.reason)
         print_indented(console, listed)
@@ -69,6 +70,14 @@ def print_runs(console: Console, runs: Iterable[tuple[RunRow, list[GroupRow]]]) 
             ", ".join(run.targets),
         )
     console.print(made)
+
+
+def words_of(runs: Iterable[RunRow]) -> tuple[str, str]:
+    """What their groups and jobs are called: experiments have trials, pipelines have executions."""
+    are_pipelines = {run.is_pipeline for run in runs}
+    if are_pipelines == {True}:
+        return "pipeline", "execution"
+    return ("experiment", "trial") if are_pipelines <= {False} else ("experiment, pipeline", "job")
 
 
 def _total(groups: Iterable[GroupRow], field: str) -> float:
