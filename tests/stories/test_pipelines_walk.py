@@ -137,6 +137,9 @@ def test_the_walk_goes_on_with_edits_and_errors(walk: Walk) -> None:
     walk.edit("prep.py", "; sys.exit(1)", " ")
     assert walk.run_pipeline() == [("preprocess", "ran", 6), ("train", "ran", 7)], "nothing was kept of it"
 
+    assert "forgot 3 results" in walk.command("store", "forget", "model-training:train").stdout
+    assert walk.run_pipeline() == [("preprocess", "reused", 6), ("train", "ran", 8)], "row 26: its outputs are gone"
+
 
 def test_the_walk_ends_with_a_task_whose_children_are_reused(walk: Walk) -> None:
     def children() -> list[tuple[str, int]]:

@@ -116,25 +116,16 @@ def explain(
 
 def _foreseen(foreseen: Foreseen, store: Store, more: Sequence[str]) -> NodeRow:
     from crystallize.experiment.reports.explanation import changes_of, state_of
-    from crystallize.store.reuse import Hit, Miss
+    from crystallize.store.reuse import Hit
     from crystallize.valohai.execution import EXECUTION
-    from crystallize.valohai.results import NodeRow
+    from crystallize.valohai.results import NodeRow, reason_of
 
     decision, job, manifest = foreseen.decision, foreseen.job, foreseen.manifest
     record = decision.record if isinstance(decision, Hit) else foreseen.previous
-    if isinstance(decision, Hit):
-        reason = job.pinned or f"nothing changed since run {decision.record.run}"
-    elif isinstance(decision, Miss):
-        reason = decision.why
-    elif foreseen.waits_for is not None:
-        above = foreseen.waits_for
-        reason = f"waits for {above.label.replace('/.fetch/', ': the download of ', 1)}"
-    else:
-        reason = ""
     return NodeRow(
         label=job.label,
         state=state_of(foreseen),
-        reason=reason,
+        reason=reason_of(foreseen),
         execution=decision.record.facts.get(EXECUTION) if isinstance(decision, Hit) else None,
         record=decision.record.number if isinstance(decision, Hit) else None,
         fingerprint=None if manifest is None else manifest.fingerprint,

@@ -26,14 +26,13 @@ from crystallize.history.history import History, RunRow
 from crystallize.plan.job import Job
 from crystallize.session import Session
 from crystallize.settings import Settings
-from crystallize.store.reuse import Hit, Miss
 from crystallize.store.store import Store
 from crystallize.tui.target import Outcome, Say, Shown
 from crystallize.valohai.document import Document, read_document
 from crystallize.valohai.form import Key, check, fields_of, specified
 from crystallize.valohai.log import Line
 from crystallize.valohai.pinning import parse_pins
-from crystallize.valohai.results import NodeRow, Results
+from crystallize.valohai.results import NodeRow, Results, reason_of
 from crystallize.valohai.running import Asked, PipelineRun
 from crystallize.valohai.spec import NodeSpec, PipelineSpec
 from crystallize.valohai.variants import children_of
@@ -263,20 +262,11 @@ def _node(spec: PipelineSpec, node: NodeSpec) -> Shown:
 
 
 def _explained(foreseen: Foreseen, store: Store) -> Explanation:
-    decision, job = foreseen.decision, foreseen.job
-    node, condition, child = _place(job, "")
-    if isinstance(decision, Hit):
-        reason = job.pinned or f"nothing changed since run {decision.record.run}"
-    elif isinstance(decision, Miss):
-        reason = decision.why
-    elif foreseen.waits_for is not None:
-        reason = f"waits for {NodeRow(label=foreseen.waits_for.label, state='').short}"
-    else:
-        reason = str(foreseen.error or "")
+    node, condition, child = _place(foreseen.job, "")
     return Explanation(
         experiment=node,
         state=state_of(foreseen),
-        reason=reason,
+        reason=reason_of(foreseen) or str(foreseen.error or ""),
         changes=changes_of(foreseen, store),
         trials={condition: [child]},
         seconds=0.0 if foreseen.previous is None else foreseen.previous.seconds,

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crystallize.engine.foresee import Foreseen
 from crystallize.errors import ExecutionError, message_of
 from crystallize.plan import events
 from crystallize.session import Session
 from crystallize.settings import Settings
 from crystallize.store.compare import DIFFERS
 from crystallize.store.record import Record
+from crystallize.store.reuse import Hit, Miss
 from crystallize.valohai.execution import EXECUTION
 
 
@@ -55,6 +57,18 @@ class NodeRow:
     def short(self) -> str:
         """Node and child, without the pipeline."""
         return self.node if self.child is None else f"{self.node}/{self.child}"
+
+
+def reason_of(foreseen: Foreseen) -> str:
+    """Why an execution would run or be reused, or what it waits for; empty for one that fails before it starts."""
+    decision = foreseen.decision
+    if isinstance(decision, Hit):
+        return foreseen.job.pinned or f"nothing changed since run {decision.record.run}"
+    if isinstance(decision, Miss):
+        return decision.why
+    if foreseen.waits_for is None:
+        return ""
+    return f"waits for {foreseen.waits_for.label.replace('/.fetch/', ': the download of ', 1)}"
 
 
 class Results:
