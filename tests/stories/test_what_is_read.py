@@ -377,3 +377,19 @@ def test_a_module_that_only_running_code_imports_is_reused_while_nobody_edits_it
 
     assert (unchanged, story.run()) == ({}, {READER: "code of late.TIMES changed"})
     assert story.metrics("reader") == {"length": [3]}
+
+
+def test_a_late_module_is_never_run_as_python_cached_it_before_an_edit_within_the_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    story = project(tmp_path, "return 'x'", LATE, **{"late.py": "TIMES = 1"})
+    story.run()
+    before = (tmp_path / "late.py").stat()
+    assert list(tmp_path.glob("__pycache__/late.*.pyc"))
+
+    story.write("late.py", "TIMES = 3")
+    os.utime(tmp_path / "late.py", ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    assert story.run() == {READER: "code of late.TIMES changed"}
+    assert story.metrics("reader") == {"length": [3]}

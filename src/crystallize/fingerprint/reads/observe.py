@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from crystallize.fingerprint.origin import is_installed_file
+from crystallize.fingerprint.reads.caches import RacyCacheError, refuse_racy
 from crystallize.fingerprint.reads.looks import (
     LOADED,
     WORKING_FOLDER,
@@ -212,6 +213,8 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     token = _charged.set(_NOBODY)
     try:
         handler(event_of, *arguments)
+    except RacyCacheError:
+        raise
     except (OSError, ValueError):
         pass  # a path that cannot be: the call itself will say so
     finally:
@@ -248,6 +251,8 @@ class _Event:
 def _on_open(event: _Event, given: Any, mode: str | None, flags: int) -> None:
     if isinstance(given, str) and given.endswith(_CODE_SUFFIXES) and _is_loading(event.frame):
         _note_load(event.frame, given)
+        if given.endswith(".pyc") and not flags & _WRITES:
+            refuse_racy(given)
         return
     path = path_of(given)
     if path is None or path.startswith(_SKIPPED) or is_installed_file(path) or not is_plain(path):
