@@ -68,7 +68,9 @@ def reason_of(foreseen: Foreseen) -> str:
         return decision.why
     if foreseen.waits_for is None:
         return ""
-    return f"waits for {foreseen.waits_for.label.replace('/.fetch/', ': the download of ', 1)}"
+    above, _, fetched = foreseen.waits_for.label.partition("/.fetch/")
+    waits_for = NodeRow(label=above, state="").short
+    return f"waits for {waits_for}: the download of {fetched}" if fetched else f"waits for {waits_for}"
 
 
 class Results:
