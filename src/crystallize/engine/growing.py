@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crystallize.engine.manifests import Settled
-from crystallize.engine.schedule import GOOD, SETTLED, Schedule, State
+from crystallize.engine.schedule import SETTLED, Schedule, State
 from crystallize.engine.teller import Teller
 from crystallize.plan import events
 from crystallize.plan.job import Job
-from crystallize.plan.plan import Growth, Plan
+from crystallize.plan.plan import Plan
 
 
 class Growing:
@@ -50,15 +50,8 @@ def grown(plan: Plan, schedule: Schedule, settled: Settled, *, all_of_it: bool =
     """
     before = len(plan.jobs)
     for growth in list(plan.growths):
-        states = [schedule.state(index) for index in growth.waits]
-        if all_of_it or all(state in SETTLED for state in states):
+        if all_of_it or all(schedule.state(index) in SETTLED for index in growth.waits):
             plan.growths.remove(growth)
-            growth.grow(settled.left_by(growth.waits) if _is_known(growth, states, plan) else None)
+            is_known = all(map(schedule.lets_readers_run, growth.waits))
+            growth.grow(settled.left_by(growth.waits) if is_known else None)
     return plan.jobs[before:]
-
-
-def _is_known(growth: Growth, states: Sequence[State], plan: Plan) -> bool:
-    return all(
-        state in GOOD or (state == State.FAILED and plan.jobs[index].goes_on)
-        for index, state in zip(growth.waits, states, strict=True)
-    )

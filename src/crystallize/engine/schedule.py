@@ -72,12 +72,11 @@ class Schedule:
         for index in upstream:
             if index >= job.index:
                 raise ValueError(f"job {job.label} reads job {index}, which does not come before it")
-            state = self._states[index]
-            if state in GOOD or (state == State.FAILED and index in self._forgiven):
+            if self.lets_readers_run(index):
                 missing -= 1
-            elif state in SETTLED:
+            elif self._states[index] in SETTLED:
                 self._causes[job.index] = self._causes.get(index, index)
-                self._close(job.index, State.CANCELLED if state == State.CANCELLED else State.BLOCKED)
+                self._close(job.index, _fate_below(self.state(index)))
                 return False
             self._consumers[index].append(job.index)
         self._missing[job.index] = missing
@@ -104,15 +103,14 @@ class Schedule:
         if state not in SETTLED or self._states[index] in SETTLED:
             raise ValueError(f"job {index} cannot go from {self.state(index).name} to {state.name}")
         self._close(index, state)
-        if state in GOOD or (state == State.FAILED and index in self._forgiven):
+        if self.lets_readers_run(index):
             for consumer in self._consumers[index]:
                 self._missing[consumer] -= 1
                 if not self._missing[consumer] and self._states[consumer] == State.WAITING:
                     self._states[consumer] = State.READY
                     heapq.heappush(self._ready, consumer)
             return []
-        fate = State.CANCELLED if state == State.CANCELLED else State.BLOCKED
-        return self._stop_below(index, fate)
+        return self._stop_below(index, _fate_below(state))
 
     def cancel_unstarted(self) -> list[int]:
         """Settles every job that is WAITING or READY as CANCELLED and returns them in plan order."""
@@ -125,6 +123,11 @@ class Schedule:
     def state(self, index: int) -> State:
         """The state of one job."""
         return State(self._states[index])
+
+    def lets_readers_run(self, index: int) -> bool:
+        """Whether a job is settled such that its readers can be decided: it succeeded, or failed and goes on."""
+        state = self._states[index]
+        return state in GOOD or (state == State.FAILED and index in self._forgiven)
 
     def cause(self, index: int) -> int:
         """Of a BLOCKED job: the job whose failure blocked it."""
@@ -154,3 +157,8 @@ class Schedule:
                     stopped.append(consumer)
                     stack.append(consumer)
         return sorted(stopped)
+
+
+def _fate_below(state: State) -> State:
+    """What becomes of the readers of a job that did not succeed."""
+    return State.CANCELLED if state == State.CANCELLED else State.BLOCKED
