@@ -14,6 +14,7 @@ from time import monotonic
 
 from crystallize.errors import BlockedError
 from crystallize.experiment.folders.user_code import place_of
+from crystallize.experiment.pinning import trial_of
 from crystallize.experiment.reports.summary import told
 from crystallize.plan import events
 from crystallize.plan.job import Job
@@ -128,7 +129,7 @@ class LiveRun:
     """Both of `time.monotonic`; 0 before."""
     now: Callable[[], Standing] = Standing
     """Rate, time left, and what runs where."""
-    place: Callable[[Job, str], tuple[str, str, int]] = lambda job, group: (group, *_trial_of(job, group))
+    place: Callable[[Job, str], tuple[str, str, int]] = lambda job, group: (group, *trial_of(job.label))
     """Job and its group → the experiment, condition and replicate that it is shown as."""
     _plan: Plan = field(default_factory=Plan)
 
@@ -212,10 +213,3 @@ class LiveRun:
         for counted in (node, trials):
             counted.counts[state] += 1
             counted.counts[before] -= 1
-
-
-def _trial_of(job: Job, group: str) -> tuple[str, int]:
-    """Condition and replicate; of a job that is no trial, what its label says beyond its group."""
-    rest = job.label.removeprefix(group).strip("/")
-    condition, _, last = rest.rpartition("/")
-    return (condition, int(last)) if last.isdecimal() else (rest, 0)
