@@ -279,9 +279,10 @@ def _candidate(pipeline: str, node: str, run: RunRow, history: History, store: S
     found = Candidate(run, dict(Counter(row.error or row.reason for row in rows)))
     served = history.served.of(run.number, pipeline)
     for label, number in sorted(served.items()):
-        record = store.record(number)
-        if NodeRow(label=label, state="").node == node and record is not None:
-            name = f"{EXECUTION} {label.rpartition('/')[2]}" if label.count("/") > 1 else EXECUTION
+        row = NodeRow(label=label, state="")
+        record = store.record(number) if row.node == node else None
+        if record is not None:
+            name = EXECUTION if row.child is None else f"{EXECUTION} {row.child}"
             found.records[name] = [number]
             found.metrics[name] = found.shown[name] = merged([record.metrics])
     return found
