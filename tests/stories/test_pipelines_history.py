@@ -43,3 +43,12 @@ def test_history_show_stats_and_diff_speak_of_pipelines_and_executions(tmp_path:
     assert "node" in told and "(2 executions)" in told
     assert "full:first" in differing
     assert "full:second" in differing
+
+
+def test_stats_name_both_where_only_the_last_run_is_listed(tmp_path: Path) -> None:
+    story = Pipelines(tmp_path, {"valohai.yaml": TALKED_OF})
+    story.command("new", "plain", "--example")
+    story.command("run", "plain")
+    story.command("pipeline", "run", "full", "--runtime", "local")
+
+    assert "experiment, pipeline" in story.command("stats", "--limit", "1").stdout

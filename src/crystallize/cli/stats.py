@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,29 +36,37 @@ def stats(
     """
     from crystallize.cli import console, schema
     from crystallize.experiment.reports.archive import open_archive
+    from crystallize.experiment.reports.runs import words_of
 
     with open_archive() as archive:
         if experiment is not None:
             archive.check_known(experiment)
         runs = archive.runs(experiment, limit)
         found = archive.stats(experiment)
+        words = words_of(archive.history.runs(experiment, sys.maxsize))
     if form is Output.json:
         console.print_json(schema.stats_document(runs, found))
     elif runs:
-        print_stats(console.out(), runs, found)
+        print_stats(console.out(), runs, found, words)
     else:
         console.out().print("no runs yet; start one with: crystallize run")
 
 
-def print_stats(console: Console, runs: Sequence[tuple[RunRow, list[GroupRow]]], found: Stats) -> None:
-    """The last runs, all runs together by experiment, what made trials run, and what is never reused."""
+def print_stats(
+    console: Console, runs: Sequence[tuple[RunRow, list[GroupRow]]], found: Stats, words: tuple[str, str]
+) -> None:
+    """The last runs, all runs together by experiment, what made trials run, and what is never reused.
+
+    Parameters
+    ----------
+    words : what the groups and the jobs of all runs are called.
+    """
     import time
 
     from crystallize.experiment.reports.lines import line, print_indented, table
-    from crystallize.experiment.reports.runs import words_of
     from crystallize.words import ago, count, duration
 
-    group_word, job_word = words_of(run for run, _ in runs)
+    group_word, job_word = words
 
     numbers = ("ran", "reused", "failed", "share")
     now = time.time()
