@@ -26,20 +26,26 @@ class Settled:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._outputs: dict[int, tuple[Output, ...]] = {}
         self._yields: dict[int, Yield] = {}
+        self._waited_for = {index for job in plan.jobs for index in job.waits}
+        self._grows = bool(plan.growths)
+        """What is still to come may wait for any job."""
         self._resolved: dict[int, Resolved] = {}
 
     def keep(self, index: int, left: Yield) -> None:
-        """Remembers what job `index` left."""
-        self._yields[index] = left
+        """Remembers what job `index` left: its artifacts, and all of it where something waits for more than those."""
+        self._outputs[index] = left.outputs
+        if self._grows or index in self._waited_for:
+            self._yields[index] = left
 
     def left_by(self, indices: Iterable[int]) -> dict[int, Yield]:
-        """What each of these jobs left; nothing, where it failed."""
+        """What each of these jobs, which something waits for, left; nothing, where it failed."""
         return {index: self._yields.get(index, NOTHING) for index in indices}
 
     def output(self, source: Source) -> Output | None:
         """The artifact that `source` names, or None when its job ended without writing it."""
-        return find_output(self._outputs(source.job), source)
+        return find_output(self._outputs.get(source.job, ()), source)
 
     def final(self, job: Job) -> Job:
         """The job as it is when all it waits for is settled."""
@@ -67,16 +73,14 @@ class Settled:
         output = self.output(source)
         if output is None:
             upstream = self._plan.jobs[source.job]
-            raise self._plan.groups[upstream.group].work.missing(upstream.task, source, self._outputs(source.job))
+            written = self._outputs.get(source.job, ())
+            raise self._plan.groups[upstream.group].work.missing(upstream.task, source, written)
         return output
 
     def _resolve(self, job: Job, late: Late) -> Resolved:
         if job.index not in self._resolved:
             self._resolved[job.index] = late(self.left_by(job.waits))
         return self._resolved[job.index]
-
-    def _outputs(self, index: int) -> tuple[Output, ...]:
-        return self._yields.get(index, NOTHING).outputs
 
     def _input_part(self, port: Input) -> Part:
         found = [self.require(source) for source in port.sources]
@@ -86,7 +90,7 @@ class Settled:
         return Part(f"input.{port.port}", digest, f"{len(found)} × {self._preview(port.sources[0], found[0])}")
 
     def _after_part(self, number: int, index: int) -> Part:
-        outputs = self._outputs(index)
+        outputs = self._outputs.get(index, ())
         pieces: list[bytes] = []
         for output in outputs:
             pieces += (output.step.encode(), output.name.encode(), output.digest)

@@ -6,8 +6,8 @@ an exception and never an omission (design 4: fail closed).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,10 @@ from crystallize.experiment.objects.links import Link
 from crystallize.experiment.objects.plugins import BasePlugin, SeedPlugin
 from crystallize.experiment.objects.step import PipelineStep
 from crystallize.experiment.objects.treatment import Treatment
-from crystallize.experiment.reads import native_readers, texts_in
+from crystallize.experiment.reached import ReachedBy
+from crystallize.experiment.reads import texts_in
 from crystallize.fingerprint.code.codebase import Code, Codebase
 from crystallize.fingerprint.code.keeping import Keeping
-from crystallize.fingerprint.code.modules import Module
-from crystallize.fingerprint.code.nodes import Name
-from crystallize.fingerprint.code.source import Source
 from crystallize.fingerprint.digest import Digest, digest_of
 from crystallize.fingerprint.environment import environment_parts
 from crystallize.fingerprint.files import StatMemory, declared
@@ -41,6 +39,8 @@ SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 HOOKS_INSIDE_A_RUN = ("before_run", "before_replicate", "before_step", "after_step", "run_experiment_loop")
 READS = (Artifact, GatheredArtifact, ArtifactPath)
 _PLAIN_ARTIFACT = Artifact("plain")
+MANY = 256
+"""Experiments of one plan share names; so many parts that hold nothing else are kept."""
 
 
 class Surroundings:
@@ -57,6 +57,7 @@ class Surroundings:
         self.environ = environ
         self.codebase = Codebase(root, LEFT)
         self.keeping = Keeping()
+        self.reached_by = ReachedBy()
         self._surveyors: dict[Path, Surveyor] = {}
         self._environments: dict[frozenset[str], tuple[Part, ...]] = {}
 
@@ -89,39 +90,48 @@ class PartMaker:
         self._parts: list[Part] = []
         self._unclear: list[Unclear] = []
         self._pieces: dict[Digest, Sequence[Piece]] = {}
-        self._notes: list[str] = []
-        self._packages: set[str] = set()
-        self._environ: set[str] = set()
+        self._codes: dict[int, Code] = {}
+        self._packages: frozenset[str] = frozenset()
+        """Those that count beside what the code imports."""
         self._names: dict[str, int] = {}
-        self.homes: set[tuple[Module, Source]] = set()
-        """The project modules that the code reaches, each with its text; shared with what is `extended`."""
-        self.reached: set[Name] = set()
-        """The names in them that it reaches; shared likewise."""
-        self.texts: set[str] = set()
+        self._texts: set[str] = set()
+        """In values, names of files perhaps among them."""
+
+    @property
+    def codes(self) -> Mapping[int, Code]:
+        """All code met so far, by identity."""
+        return self._codes
+
+    @property
+    def texts(self) -> Collection[str]:
         """Texts in values and code, names of files perhaps among them."""
+        written = self._around.reached_by(self._codes.values()).texts
+        return written | self._texts if self._texts else written
 
     def table(self) -> PartTable:
         """All parts so far, then the environment that their code needs."""
-        parts = list(self._parts)
-        for name in sorted(self._environ):
-            self._add_variable(parts, name)
-        parts.extend(self._around.environment(frozenset(self._packages)))
-        return PartTable(parts, unclear=self._unclear, pieces=self._pieces, notes=dict.fromkeys(self._notes))
+        reached = self._around.reached_by(self._codes.values())
+        parts, notes = list(self._parts), list(reached.notes)
+        for name in reached.environ:
+            if any(word in name.upper() for word in SECRET_WORDS):
+                notes.append(f"environment variable {name} is read and, as a secret, does not count")
+            else:
+                parts.append(self._variable(name))
+        parts.extend(self._around.environment(reached.packages | self._packages))
+        return PartTable(parts, unclear=self._unclear, pieces=self._pieces, notes=notes)
 
     def extended(self) -> PartMaker:
         """A maker that starts from the parts so far; what is added to it is not added here."""
         copy = PartMaker(self._around, self._memory, self._secret_key)
         copy._parts, copy._unclear = list(self._parts), list(self._unclear)
-        copy._pieces, copy._notes = dict(self._pieces), list(self._notes)
-        copy._packages, copy._environ = set(self._packages), set(self._environ)
+        copy._pieces, copy._codes = dict(self._pieces), dict(self._codes)
+        copy._packages, copy._texts = self._packages, set(self._texts)
         copy._names = dict(self._names)
-        copy.homes, copy.reached, copy.texts = self.homes, self.reached, set(self.texts)
         return copy
 
     def add_steps(self, steps: Iterable[Any]) -> None:
         """Each step's code and explicit parameters, and their order."""
-        names = [self._add_definition(step) for step in steps]
-        self._parts.append(Part("steps", digest_of("steps/1", *(name.encode() for name in names)), " → ".join(names)))
+        self._parts.append(_steps_part(tuple([self._add_definition(step) for step in steps])))
 
     def add_datasource(self, source: DataSource, alias: str = "") -> None:
         """The code and parameters of a datasource; what it reads of other experiments comes with the links.
@@ -131,7 +141,7 @@ class PartMaker:
         if source.volatile:
             alone = PartMaker(self._around, self._memory, self._secret_key)
             alone.add_fetch(source)
-            self._packages |= alone._packages
+            self._packages |= alone._around.reached_by(alone._codes.values()).packages
         elif isinstance(source, ExperimentInput):
             aliases = list(source.inputs)
             digest = digest_of("aliases/1", *(name.encode() for name in aliases))
@@ -170,7 +180,7 @@ class PartMaker:
 
     def add_treatment(self, name: str, treatment: Treatment | None) -> None:
         """The condition's name and what the treatment does."""
-        self._parts.append(Part("condition", digest_of("condition/1", name.encode()), name))
+        self._parts.append(_condition_part(name))
         if treatment is None:
             return
         if treatment.apply_map:
@@ -258,8 +268,7 @@ class PartMaker:
                 self._add_value(f"{name}.{field}", value, holder=thing, read=read)
 
     def _add_output(self, alias: str, artifact: Artifact) -> None:
-        digest = digest_of("output/1", artifact.name.encode())
-        self._parts.append(Part(f"output.{alias}", digest, artifact.name))
+        self._parts.append(Part(f"output.{alias}", _output_digest(artifact.name), artifact.name))
         self._add_code(f"code.output.{alias}", artifact.writer)
         self._add_own_class(f"code.output.{alias}", artifact)
 
@@ -278,23 +287,13 @@ class PartMaker:
             return
         self._parts.append(Part(name, code.digest, code.preview))
         self._pieces[code.digest] = code.pieces
-        self._notes.extend(code.notes)
-        self._count(code)
-
-    def _count(self, code: Code) -> None:
-        """What reached code needs and touches, beside its digest."""
-        self._packages.update(code.packages)
-        self._environ.update(code.environ)
-        self._notes.extend(native_readers(code))
-        self.homes.update(code.homes)
-        self.reached.update(code.names)
-        self.texts.update(code.texts)
+        self._codes[id(code)] = code
 
     def _add_value(
         self, name: str, value: Any, *, holder: object = None, read: Callable[[], Any] | None = None
     ) -> None:
         """A value by its contents; of a `holder` that jobs may change, as it was when it was first compiled."""
-        self.texts.update(texts_in(value))
+        self._texts.update(texts_in(value))
         code_of, root = self._code_of, self._around.root
         try:
             digest = digest_value(value, code_of, root=root, where=name)
@@ -312,20 +311,31 @@ class PartMaker:
     def _code_of(self, definition: object) -> Digest:
         """The code of a function or class found inside a value; what it needs counts as well."""
         code = self._around.codebase.of(definition)
-        self._count(code)
+        self._codes[id(code)] = code
         return code.digest
 
-    def _add_variable(self, parts: list[Part], name: str) -> None:
-        if any(word in name.upper() for word in SECRET_WORDS):
-            self._notes.append(f"environment variable {name} is read and, as a secret, does not count")
-            return
+    def _variable(self, name: str) -> Part:
         value = self._around.environ.get(name)
         if value is None:
-            parts.append(Part(f"envvar.{name}", digest_of("envvar/1"), f"{name} (not set)"))
-        else:
-            keyed = blake3(value.encode(), key=self._secret_key).digest()
-            parts.append(Part(f"envvar.{name}", digest_of("envvar/1", keyed), f"{name} (set)"))
+            return Part(f"envvar.{name}", digest_of("envvar/1"), f"{name} (not set)")
+        keyed = blake3(value.encode(), key=self._secret_key).digest()
+        return Part(f"envvar.{name}", digest_of("envvar/1", keyed), f"{name} (set)")
 
     def _unique(self, name: str) -> str:
         count = self._names[name] = self._names.get(name, 0) + 1
         return name if count == 1 else f"{name}.{count}"
+
+
+@lru_cache(MANY)
+def _steps_part(names: tuple[str, ...]) -> Part:
+    return Part("steps", digest_of("steps/1", *(name.encode() for name in names)), " → ".join(names))
+
+
+@lru_cache(MANY)
+def _condition_part(name: str) -> Part:
+    return Part("condition", digest_of("condition/1", name.encode()), name)
+
+
+@lru_cache(MANY)
+def _output_digest(name: str) -> Digest:
+    return digest_of("output/1", name.encode())

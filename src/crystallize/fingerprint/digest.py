@@ -14,6 +14,10 @@ from blake3 import blake3
 Digest = NewType("Digest", bytes)
 
 
+_PACKS = [struct.Struct(f"<{count + 2}Q").pack for count in range(64)]
+"""By number of pieces."""
+
+
 def digest_bytes(data: bytes | memoryview) -> Digest:
     """The digest of raw contents, as a blob or a file has it: no kind, no prefix."""
     return Digest(blake3(data).digest())
@@ -26,9 +30,9 @@ def digest_of(kind: str, *pieces: bytes) -> Digest:
 
 def frame(kind: str, *pieces: bytes) -> bytes:
     """Lengths of kind and pieces and the number of pieces, 8 bytes each, least significant first; then kind, pieces."""
-    head = kind.encode()
-    lengths = [len(head), len(pieces), *map(len, pieces)]
-    return b"".join((struct.pack(f"<{len(lengths)}Q", *lengths), head, *pieces))
+    head, count = kind.encode(), len(pieces)
+    pack = _PACKS[count] if count < len(_PACKS) else struct.Struct(f"<{count + 2}Q").pack
+    return b"".join((pack(len(head), count, *map(len, pieces)), head, *pieces))
 
 
 def short(digest: bytes) -> str:

@@ -70,8 +70,10 @@ def add_group(plan: Plan, node: Node, rows: Mapping[Path, ViewRows], session: Se
 def rows_of_views(nodes: Sequence[Node], session: Session) -> dict[Path, ViewRows]:
     """Artifact root → the rows of all views in it, read at once."""
     folders: dict[Path, list[str]] = {}
+    roots: dict[str | Path, Path] = {}
     for node in nodes:
-        node.root = node.experiment.artifact_root
+        root_dir = node.experiment.artifacts.root_dir
+        node.root = roots.get(root_dir) or roots.setdefault(root_dir, node.experiment.artifact_root)
         if node.runs:
             version = newest_version(node.root / node.experiment.label) if node.experiment.artifacts.versioned else 0
             folders.setdefault(node.root, []).append(view_folder(node.experiment.label, version))

@@ -8,6 +8,7 @@ from crystallize.experiment.memo.keys import StepKeys
 from crystallize.experiment.objects.inputs import ExperimentInput
 from crystallize.experiment.parts import PartMaker, Surroundings
 from crystallize.experiment.reads import Reads
+from crystallize.fingerprint.code.codebase import Code
 from crystallize.fingerprint.manifest import PartTable
 from crystallize.session import Session
 from crystallize.store.store import Store
@@ -20,24 +21,25 @@ def tables_of(node: Node, session: Session, around: Surroundings) -> dict[str, P
     store.survey_with(around.surveyor(store))
     maker = _maker(node, None, around, store)
     tables, texts = {}, {}
+    codes: dict[int, Code] = {}
     for condition in node.conditions:
-        own = maker.extended()
+        own = maker.extended() if len(node.conditions) > 1 else maker
         if condition in node.sources:
             own = _maker(node, condition, around, store)
-            maker.homes |= own.homes
-            maker.reached |= own.reached
         own.add_treatment(condition, node.treatments.get(condition))
         tables[condition] = own.table()
         texts[condition] = own.texts
+        codes |= own.codes
+    reached = around.reached_by(codes.values())
     if node.work is not None and node.is_far:
-        node.work.luggage = Luggage(around.codebase, around.environ, maker.homes, maker.reached, tables.values())
+        node.work.luggage = Luggage(around.codebase, around.environ, reached.homes, reached.names, tables.values())
     if node.work is not None and not node.is_far and any(step.cacheable for step in experiment.pipeline.steps):
         node.work.memo_keys = StepKeys(experiment, around, store, tables.values())
     if node.work is not None and session.settings.observe:
         node.work.reads = Reads(
             around.surveyor(store),
             around.keeping,
-            homes=maker.homes,
+            homes=reached.homes,
             holders=_holders(node),
             texts=texts,
             ignore=experiment.ignore,

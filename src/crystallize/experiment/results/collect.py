@@ -73,6 +73,10 @@ class Collected:
                     found.setdefault(name, []).extend([replicate] * len(values))
         return {name: origins for name, origins in found.items() if origins != list(range(len(origins)))}
 
+    def forget(self) -> None:
+        """Lets go of all that was collected: what was to be made of it has been made, and a large plan has much."""
+        self.ends, self.fetches, self._listed = {}, [], {}
+
     def keep(self, event: events.Event) -> None:
         """Notes what an event says about a trial; other events are ignored."""
         if isinstance(event, events.JobReused):

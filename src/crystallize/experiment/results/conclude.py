@@ -41,7 +41,12 @@ class Conclusion:
         self._asked = asked
         self._began = False
         self._hypotheses = asked.hypotheses_of(node.experiment)
-        self.result = Result(ExperimentMetrics(TreatmentMetrics({}), {}, []))
+        self._result: Result | None = None
+
+    @property
+    def result(self) -> Result:
+        """What the experiment gave; an empty one until it is settled."""
+        return Result(ExperimentMetrics(TreatmentMetrics({}), {}, [])) if self._result is None else self._result
 
     def note(self, event: events.Event) -> None:
         """Follows one event about a trial of the experiment."""
@@ -67,15 +72,16 @@ class Conclusion:
         """
         self._view.settle(self._collected)
         self._node.experiment.artifacts.version = self._view.version
-        self.result = self._make_result()
+        self._result = result = self._make_result()
+        self._collected.forget()
         if error is not None:
-            self.result.errors.setdefault("setup", _with_traceback(error))
-        self._verify()
+            result.errors.setdefault("setup", _with_traceback(error))
+        self._verify(result)
         for plugin in self._node.experiment.plugins if self._began else ():
             try:
-                plugin.after_run(self._node.experiment, self.result)
+                plugin.after_run(self._node.experiment, result)
             except Exception as raised:
-                self.result.errors.setdefault("after_run", _with_traceback(raised))
+                result.errors.setdefault("after_run", _with_traceback(raised))
                 error = error or raised
         return error
 
@@ -89,7 +95,7 @@ class Conclusion:
 
     def break_off(self) -> None:
         """Makes the result of an experiment whose trials the user stopped before all were done."""
-        if not self.result.name:
+        if self._result is None:
             self.settle(None)
 
     def _make_result(self) -> Result:
@@ -135,7 +141,7 @@ class Conclusion:
                 written = {output.name: output.step for output in (end.record.outputs if end.record else ())}
                 for name in [name for name in written if name not in known]:
                     known.add(name)
-                    path = self._view.path / f"replicate_{replicate}" / condition / written[name] / name
+                    path = Path(f"{self._view.top}/replicate_{replicate}/{condition}/{written[name]}/{name}")
                     paths.setdefault(name, {})[condition] = path
         return paths
 
@@ -159,21 +165,21 @@ class Conclusion:
             "ctx_changes": ContextChanges(self._store.root, self._store.folder, numbers),
         }
 
-    def _verify(self) -> None:
+    def _verify(self, result: Result) -> None:
         """Design 5.9: a failing verifier is reported and costs nothing; pairs without a baseline are named."""
-        metrics = self.result.metrics
+        metrics = result.metrics
         for hypothesis in self._hypotheses:
             outcomes: dict[str, Any] = {}
             for name, treatment in metrics.treatments.items():
                 try:
                     outcomes[name] = hypothesis.verify(metrics.baseline.metrics, treatment.metrics)
                 except Exception as error:
-                    self.result.errors[f"hypothesis_{hypothesis.name}_{name}"] = _with_traceback(error)
-                    logger.error("%s: hypothesis '%s' on '%s': %s", self.result.name, hypothesis.name, name, error)
+                    result.errors[f"hypothesis_{hypothesis.name}_{name}"] = _with_traceback(error)
+                    logger.error("%s: hypothesis '%s' on '%s': %s", result.name, hypothesis.name, name, error)
             try:
                 ranking = hypothesis.rank_treatments(outcomes)
             except Exception as error:
-                self.result.errors[f"hypothesis_{hypothesis.name}_ranking"] = _with_traceback(error)
+                result.errors[f"hypothesis_{hypothesis.name}_ranking"] = _with_traceback(error)
                 ranking = {"best": None, "ranked": []}
             metrics.hypotheses.append(HypothesisResult(hypothesis.name, outcomes, ranking))
 
@@ -226,13 +232,13 @@ class Conclusion:
     def _of_others(self) -> Iterator[str]:
         """Records of another experiment that served here: the same code and inputs under another name."""
         found: dict[str, list[str]] = {}
+        own = f"{self._node.experiment.label}/"
         for end in self._collected.ends.values():
-            if end.reused and end.record is not None:
+            if end.reused and end.record is not None and not end.record.label.startswith(own):
                 found.setdefault(end.record.label.split("/", 1)[0], []).append(end.record.label)
         for owner, labels in found.items():
-            if owner != self._node.experiment.label:
-                more = f" and {len(labels) - 1} others of '{owner}'" if len(labels) > 1 else ""
-                yield f"reuses the record of {labels[0]}{more}: nothing that counts differs"
+            more = f" and {len(labels) - 1} others of '{owner}'" if len(labels) > 1 else ""
+            yield f"reuses the record of {labels[0]}{more}: nothing that counts differs"
 
     def _two_outcomes(self) -> Iterator[str]:
         """Trials whose fingerprint has ever yielded two different outcomes; the first of them in words."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from crystallize.experiment.results.retention import prune
 from crystallize.experiment.results.view_files import discard, newest_version, versions_of, view_folder, write_file
 from crystallize.experiment.results.view_rows import ViewRows
 from crystallize.experiment.trial import Trial
-from crystallize.fingerprint.digest import digest_bytes, digest_of
+from crystallize.fingerprint.digest import Digest, digest_bytes, digest_of
 from crystallize.fingerprint.files import has_contents
 from crystallize.store.codecs import plain
 from crystallize.store.record import Output, Record
@@ -69,7 +69,9 @@ class ExperimentView:
         """The number of the version folder."""
         self._set_paths()
         self._rows = shared.take(self.folder)
-        self._opened: set[str] = set()
+        self._marked: frozenset[str] = frozenset()
+        """Conditions whose markers this run has seen: one that goes from now on is a wish to the next."""
+        self._opened: frozenset[str] = frozenset()
         self._began = False
         self._laid: dict[str, dict[str, ViewFile]] = {}
         self._restored: list[str] = []
@@ -77,8 +79,13 @@ class ExperimentView:
     def _set_paths(self) -> None:
         self.folder = view_folder(self._name, self.version)
         """The version folder, relative to the root."""
-        self.path = self._store.root / self.folder
+        self.top = f"{self._store.root}/{self.folder}"
         """The version folder."""
+
+    @property
+    def path(self) -> Path:
+        """The version folder."""
+        return Path(self.top)
 
     @property
     def restored(self) -> list[str]:
@@ -91,6 +98,7 @@ class ExperimentView:
         if row is None:
             return None
         if os.path.exists(self._marker(condition)):  # noqa: PTH110  (once per condition of every run)
+            self._marked |= {condition}
             return None
         if row.after is not None:
             return After(row.after, "completion marker removed")
@@ -116,7 +124,7 @@ class ExperimentView:
         if row is not None:
             after = wish.number if wish else None
             self._put(replace(row, state="open", after=after), now=True)
-        self._opened.add(condition)
+        self._opened |= {condition}
         self._take_down(condition)
 
     def place(self, task: Trial, record: Record) -> None:
@@ -144,24 +152,24 @@ class ExperimentView:
         """Brings results, markers and rows in line with what the run's trials have come to; the last thing asked."""
         for gone in self._rows.keys() - {*self._conditions, FOLDER_ROW}:
             self._remove(gone)
-        for condition in collected.conditions:
-            self._settle(condition, collected)
-        self._write_folder_files(collected)
+        keys = [self._settle(condition, collected) for condition in collected.conditions]
+        self._write_folder_files(collected, keys)
         if self._versioned and self._began:
             self._shared.flush()
             versions = list(versions_of(self._store.root / self._name))
             prune(self._store, self._name, versions, keep=self._keep, big_bytes=self._big_bytes)
         self._rows, self._laid = {}, {}  # needed no more, and a large plan has many
 
-    def _settle(self, condition: str, collected: Collected) -> None:
+    def _settle(self, condition: str, collected: Collected) -> Digest:
+        """Brings one condition in line; returns what tells its records from others."""
         records = [end.record for _, end in collected.of(condition) if end.record is not None]
+        key = digest_of("view/1", *[record.number.to_bytes(8, "little") for record in records])
         if not records and condition != "baseline":
-            return
-        key = digest_of("view/1", *(record.number.to_bytes(8, "little") for record in records))
+            return key
         complete = collected.is_complete(condition)
         row = self._rows.get(condition)
         if row is not None and row.state == "complete" and row.key == key and complete and self._is_whole(row):
-            return
+            return key
         if row is not None and row.state == "complete":
             self._put(replace(row, state="open"), now=True)
             self._take_down(condition)
@@ -186,9 +194,18 @@ class ExperimentView:
         state: Literal["open", "complete"] = "complete" if complete else "open"
         after = row.after if row is not None and not complete else None
         self._put(View(self.folder, condition, state, key, after, tuple(files.values())))
+        return key
 
-    def _write_folder_files(self, collected: Collected) -> None:
-        """`metadata.json` and `_manifest.json`, when they differ from what we wrote last."""
+    def _write_folder_files(self, collected: Collected, keys: Sequence[Digest]) -> None:
+        """`metadata.json` and `_manifest.json`, when they differ from what we wrote last.
+
+        `keys` tell the records of each condition from others.
+        """
+        row = self._rows.get(FOLDER_ROW)
+        about = repr((collected.replicates, self._about)).encode()
+        key = digest_of("folder/1", about, *keys)
+        if row is not None and row.key == key and self._is_whole(row):
+            return
         steps: dict[str, str] = {}
         for end in collected.ends.values():
             if end.record is not None:
@@ -198,7 +215,6 @@ class ExperimentView:
             "metadata.json": metadata,
             "_manifest.json": json.dumps(dict(sorted(steps.items()))).encode(),
         }
-        row = self._rows.get(FOLDER_ROW)
         known = {file.path: file for file in row.files} if row is not None else {}
         files = []
         for name, data in contents.items():
@@ -207,11 +223,14 @@ class ExperimentView:
             if file is None or file.digest != digest_bytes(data) or not self._store.views.intact(file):
                 file = write_file(self._store.root, path, data)
             files.append(file)
-        if row is None or tuple(files) != row.files:
-            self._put(View(self.folder, FOLDER_ROW, "complete", None, None, tuple(files)))
+        # A key alone is only worth a row where rows may be written.
+        if row is None or tuple(files) != row.files or self._store.database.writable:
+            self._put(View(self.folder, FOLDER_ROW, "complete", key, None, tuple(files)))
 
     def _is_whole(self, row: View) -> bool:
-        return all(self._store.views.intact(file) for file in row.files)
+        marker = f"{self.folder}/{row.condition}/{MARKER}" if row.condition in self._marked else None
+        intact = self._store.views.intact
+        return all(file.path == marker or intact(file) for file in row.files)
 
     def _remove(self, condition: str) -> None:
         discard(self._store, self.path, self._rows[condition].files)
@@ -236,7 +255,7 @@ class ExperimentView:
             self._shared.put_later(view)
 
     def _marker(self, condition: str) -> str:
-        return f"{self.path}/{condition}/{MARKER}"
+        return f"{self.top}/{condition}/{MARKER}"
 
     def _take_down(self, condition: str) -> None:
         with suppress(FileNotFoundError):
