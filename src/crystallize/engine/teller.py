@@ -83,7 +83,9 @@ class Teller:
             self._end(group)
 
     def _end_if_over(self, group: int) -> None:
-        if self._untold[group] or group in self._held or any(each.group == group for each in self._plan.growths):
+        if self._untold[group] or group in self._held:
+            return
+        if self._plan.growths and any(each.group == group for each in self._plan.growths):
             return
         error = self._end(group)
         if not self._only_fetches(group):

@@ -88,7 +88,7 @@ class Blueprint:
         self.description = description
         self.datasource: Any = datasource
         self.pipeline: Any = pipeline
-        if not isinstance(initial_ctx, Mapping | None):
+        if initial_ctx is not None and not isinstance(initial_ctx, Mapping):
             raise _wrong_kind("initial_ctx", initial_ctx, "a mapping of keys to values")
         self.initial_ctx = dict(initial_ctx or {})
         self.treatments = _listed("treatments", treatments, Treatment)
@@ -232,7 +232,7 @@ def _is_given(step: PipelineStep, artifact: str) -> bool:
 
 def _listed(key: str, items: Iterable[Any] | None, kind: type[T]) -> list[T]:
     """The items, each of them a `kind`; raises DefinitionTypeError (a TypeError) for anything else."""
-    if isinstance(items, str | Mapping) or not isinstance(items, Iterable | None):
+    if type(items) is not list and (isinstance(items, str | Mapping) or not isinstance(items, Iterable | None)):
         raise _wrong_kind(key, items, f"a list of {kind.__name__} objects")
     listed = list(items or ())
     for item in listed:

@@ -29,13 +29,14 @@ def add_group(plan: Plan, node: Node, rows: Mapping[Path, ViewRows], session: Se
     if not node.runs:
         plan.groups.append(Group(name=experiment.label, kind=KIND, work=UpstreamWork(experiment), root=root))
         return
+    shown = experiment.artifacts
     node.view = ExperimentView(
         rows[root],
         experiment.label,
         about={"id": experiment.identity(), "name": experiment.name},
-        versioned=experiment.artifacts.versioned,
-        keep_versions=experiment.artifacts.kept_versions(session.settings.artifact_retention),
-        big_bytes=experiment.artifacts.big_megabytes(session.settings.big_file_threshold_mb) * 2**20,
+        versioned=shown.versioned,
+        keep_versions=shown.kept_versions(session.settings.artifact_retention),
+        big_bytes=shown.big_megabytes(session.settings.big_file_threshold_mb) * 2**20,
         conditions=node.defined,
         replicates=max(node.replicates, experiment.defined_replicates or 1),
     )
@@ -72,9 +73,9 @@ def rows_of_views(nodes: Sequence[Node], session: Session) -> dict[Path, ViewRow
     folders: dict[Path, list[str]] = {}
     roots: dict[str | Path, Path] = {}
     for node in nodes:
-        root_dir = node.experiment.artifacts.root_dir
-        node.root = roots.get(root_dir) or roots.setdefault(root_dir, node.experiment.artifact_root)
+        shown = node.experiment.artifacts
+        node.root = roots.get(shown.root_dir) or roots.setdefault(shown.root_dir, node.experiment.artifact_root)
         if node.runs:
-            version = newest_version(node.root / node.experiment.label) if node.experiment.artifacts.versioned else 0
+            version = newest_version(node.root / node.experiment.label) if shown.versioned else 0
             folders.setdefault(node.root, []).append(view_folder(node.experiment.label, version))
     return {root: ViewRows(session.store(root), listed) for root, listed in folders.items()}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
 from crystallize.errors import DefinitionError, DefinitionTypeError, nearest
-from crystallize.plan.needs import Needs
+from crystallize.plan.needs import NOTHING_SPECIAL, Needs
 from crystallize.words import parse_size, parse_time
 
 RESOURCES = ("cpus", "gpus", "memory")
@@ -52,6 +52,8 @@ class Limits(NamedTuple):
         retries : how often what failed is tried again, after 1 s, 2 s, 4 s, …, at most a minute.
         resources : ``{"cpus": 2, "gpus": 0.5, "memory": "4GB"}``, each optional; None: nothing special.
         """
+        if timeout is None and resources is None and type(retries) is int and retries == 0:
+            return cls()
         given = _checked(retries, resources)
         memory = given.get("memory")
         return cls(
@@ -91,6 +93,8 @@ def needs_of(own: Limits, steps: Iterable[tuple[str, Limits]], otherwise: Limits
     """
     listed = list(steps)
     every = [own, *(limits for _, limits in listed)]
+    if otherwise == NO_LIMITS and all(limits == NO_LIMITS for limits in every):
+        return NOTHING_SPECIAL
     return Needs(
         timeout=own.timeout,
         retries=own.retries,

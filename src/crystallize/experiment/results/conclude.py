@@ -8,22 +8,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from crystallize.errors import in_words
 from crystallize.experiment.compiling.node import Asked, Node
-from crystallize.experiment.fetch import SAME_AS, UNSTEADY
 from crystallize.experiment.folders.user_code import user_traceback
 from crystallize.experiment.objects.constants import BASELINE_CONDITION
-from crystallize.experiment.objects.links import name_of
 from crystallize.experiment.results.collect import Collected
+from crystallize.experiment.results.notices import Notices
 from crystallize.experiment.results.result import Result
 from crystallize.experiment.results.structs import ExperimentMetrics, HypothesisResult, TreatmentMetrics
 from crystallize.plan import events
 from crystallize.session import Session
-from crystallize.store.compare import DIFFERS
 from crystallize.store.store import Store
 
 logger = logging.getLogger("crystallize")
@@ -119,7 +116,7 @@ class Conclusion:
         result.name = self._node.experiment.label
         result.pinned = None if self._node.pinned is None else self._node.pinned.run
         result.fetched = len(collected.fetches)
-        result.notices.extend(self._notices())
+        result.notices.extend(Notices(self._node, collected, self._store, self._asked).told())
         for condition in collected.conditions:
             ends = [end for _, end in collected.of(condition)]
             result.reused[condition] = sum(1 for end in ends if end.reused)
@@ -182,134 +179,6 @@ class Conclusion:
                 result.errors[f"hypothesis_{hypothesis.name}_ranking"] = _with_traceback(error)
                 ranking = {"best": None, "ranked": []}
             metrics.hypotheses.append(HypothesisResult(hypothesis.name, outcomes, ranking))
-
-    def _notices(self) -> list[str]:
-        notices = [*self._node.experiment.notices, *self._node.switched]
-        notices += [f"{path} was changed or removed by hand and is restored" for path in self._view.restored]
-        notices += self._unnoted()
-        notices += self._node.loop_notices()
-        notices += self._pinned()
-        notices += self._fetched()
-        notices += self._of_others()
-        notices += self._two_outcomes()
-        notices += self._not_reusable()
-        notices += self._not_kept()
-        notices += self._without_memos()
-        notices += self._unwritten()
-        notices += self._unread()
-        notices += self._same_seeds()
-        if self._hypotheses:
-            for condition in self._collected.conditions:
-                lacking = [
-                    str(replicate)
-                    for replicate, end in self._collected.of(condition)
-                    if condition != "baseline" and end.record is not None and self._baseline_failed(replicate)
-                ]
-                if lacking:
-                    notices.append(f"{condition}: replicates {', '.join(lacking)} have no baseline to compare with")
-        return notices
-
-    def _unnoted(self) -> Iterator[str]:
-        """What a run that reused everything could not keep of itself."""
-        if not self._store.database.writable:
-            yield f"{self._store.folder} cannot be written: the history has no trace of this run"
-
-    def _pinned(self) -> list[str]:
-        experiment, pinned = self._node.experiment, self._node.pinned
-        return [] if pinned is None else pinned.notices(self._asked.replicates or experiment.replicates)
-
-    def _fetched(self) -> Iterator[str]:
-        """Whether outside state is as it was when it was fetched last."""
-        fetches = self._collected.fetches
-        runs = {fetch.facts[SAME_AS] for fetch in fetches if SAME_AS in fetch.facts}
-        same = sum(SAME_AS in fetch.facts for fetch in fetches)
-        if runs:
-            names = ", ".join(map(name_of, self._node.volatile.values()))
-            share = "" if same == len(fetches) else f"in {same} of {len(fetches)} fetches "
-            yield f"{names}: {share}the contents are those of run {max(runs)}"
-        yield from dict.fromkeys(note for fetch in fetches for note in fetch.facts.get(UNSTEADY, ()))
-
-    def _of_others(self) -> Iterator[str]:
-        """Records of another experiment that served here: the same code and inputs under another name."""
-        found: dict[str, list[str]] = {}
-        own = f"{self._node.experiment.label}/"
-        for end in self._collected.ends.values():
-            if end.reused and end.record is not None and not end.record.label.startswith(own):
-                found.setdefault(end.record.label.split("/", 1)[0], []).append(end.record.label)
-        for owner, labels in found.items():
-            more = f" and {len(labels) - 1} others of '{owner}'" if len(labels) > 1 else ""
-            yield f"reuses the record of {labels[0]}{more}: nothing that counts differs"
-
-    def _two_outcomes(self) -> Iterator[str]:
-        """Trials whose fingerprint has ever yielded two different outcomes; the first of them in words."""
-        records = [end.record for end in self._collected.ends.values() if end.record is not None]
-        differing = [record for record in records if DIFFERS in record.facts]
-        if differing:
-            more = f" ({len(differing) - 1} other trials likewise)" if len(differing) > 1 else ""
-            yield f"{differing[0].label}: {differing[0].facts[DIFFERS]}{more}; crystallize audit names the step"
-
-    def _baseline_failed(self, replicate: int) -> bool:
-        end = self._collected.ends.get(("baseline", replicate))
-        return end is None or end.record is None
-
-    def _not_reusable(self) -> Iterator[str]:
-        """Why trials that succeeded will run again, each reason once."""
-        by_note: dict[str, list[str]] = {}
-        for (condition, replicate), end in self._collected.ends.items():
-            if end.note is not None:
-                by_note.setdefault(end.note, []).append(f"{condition}/{replicate}")
-        for note, trials in by_note.items():
-            yield f"{', '.join(trials[:3])}{' and others' if len(trials) > 3 else ''}: {note}"
-
-    def _not_kept(self) -> list[str]:
-        """Why steps that are cacheable were not kept in trials that ran, each reason once."""
-        records = [end.record for end in self._collected.ends.values() if end.record is not None and not end.reused]
-        return list(dict.fromkeys(note for record in records for note in record.facts.get("memo_notes", ())))
-
-    def _without_memos(self) -> list[str]:
-        """That steps are cacheable, and memos stay on one machine."""
-        steps = [type(step).__name__ for step in self._node.experiment.pipeline.steps if step.cacheable]
-        if not steps or not self._node.is_far or all(end.reused for end in self._collected.ends.values()):
-            return []
-        return [f"{', '.join(steps)}: cacheable, and yet ran in every trial; on Ray there are no step memos"]
-
-    def _unwritten(self) -> Iterator[str]:
-        """Declared outputs that trials did not write."""
-        declared = {artifact.name for artifact in self._node.experiment.outputs.values()}
-        written = [
-            {output.name for output in end.record.outputs}
-            for end in self._collected.ends.values()
-            if end.record is not None
-        ]
-        for name in sorted(declared):
-            lacking = sum(1 for names in written if name not in names)
-            if lacking:
-                yield f"output '{name}' is declared, and {lacking} of {len(written)} trials did not write it"
-
-    def _unread(self) -> Iterator[str]:
-        """Design 5.5: a treatment must not look like "no effect" because of a misspelt key."""
-        for condition in self._collected.conditions:
-            facts = [end.record.facts for _, end in self._collected.of(condition) if end.record is not None]
-            if not facts or not all("unread" in each for each in facts):
-                continue
-            for key in sorted(set.intersection(*(set(each["unread"]) for each in facts))):
-                near = get_close_matches(key, {name for each in facts for name in each["asked"]}, n=1)
-                nearest = f"; nearest: {near[0]}" if near else ""
-                yield f"{condition} sets {key}, which nothing reads{nearest}"
-
-    def _same_seeds(self) -> Iterator[str]:
-        """Replicates that share seed, code and data count as one sample, however many there are."""
-        by_seed: dict[Any, set[int]] = {}
-        for (_, replicate), end in self._collected.ends.items():
-            if end.record is not None:
-                by_seed.setdefault(end.record.facts.get("seed"), set()).add(replicate)
-        for seed, replicates in by_seed.items():
-            if seed is not None and len(replicates) > 1 and not self._node.paired:
-                listed = ", ".join(map(str, sorted(replicates)[:5])) + (", …" if len(replicates) > 5 else "")
-                yield (
-                    f"replicates {listed} share the seed {seed} and their code: they are no independent samples; "
-                    "leave auto_seed of SeedPlugin on"
-                )
 
     def _log_failure(self, label: str, error: BaseException) -> None:
         logger.error("%s failed: %s", label, in_words(error).partition("\n")[0])
