@@ -75,5 +75,6 @@ class Claims:
         if error is not None:
             self._errors[(id(store), fingerprint)] = error
         del self._holders[(id(store), fingerprint)]
+        self._expected.discard((id(store), fingerprint))  # who is decided from now on finds its record
         store.locks.unlock(fingerprint)
         return self._twins.pop(index, [])

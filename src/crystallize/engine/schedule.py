@@ -46,7 +46,7 @@ class Schedule:
         self._plan = plan
         self._states = bytearray()
         self._missing: list[int] = []
-        self._consumers: list[list[int]] = []
+        self._consumers: dict[int, list[int]] = {}
         self._ready: list[int] = []
         self._causes: dict[int, int] = {}
         self._forgiven: set[int] = set()
@@ -59,7 +59,6 @@ class Schedule:
         count = len(jobs)
         self._states += bytearray(count)
         self._missing += [0] * count
-        self._consumers += [[] for _ in range(count)]
         self._forgiven |= {job.index for job in jobs if job.goes_on}
         self._awaited.update(*(growth.waits for growth in self._plan.growths))
         self._unsettled += count
@@ -78,7 +77,7 @@ class Schedule:
                 self._causes[job.index] = self._causes.get(index, index)
                 self._close(job.index, _fate_below(self.state(index)))
                 return False
-            self._consumers[index].append(job.index)
+            self._consumers.setdefault(index, []).append(job.index)
         self._missing[job.index] = missing
         if not missing:
             heapq.heappush(self._ready, job.index)
@@ -104,7 +103,7 @@ class Schedule:
             raise ValueError(f"job {index} cannot go from {self.state(index).name} to {state.name}")
         self._close(index, state)
         if self.lets_readers_run(index):
-            for consumer in self._consumers[index]:
+            for consumer in self._consumers.get(index, ()):
                 self._missing[consumer] -= 1
                 if not self._missing[consumer] and self._states[consumer] == State.WAITING:
                     self._states[consumer] = State.READY
@@ -135,7 +134,7 @@ class Schedule:
 
     def has_consumers(self, index: int) -> bool:
         """Whether anything reads the job."""
-        return bool(self._consumers[index]) or index in self._awaited
+        return index in self._consumers or index in self._awaited
 
     @property
     def finished(self) -> bool:
@@ -150,7 +149,7 @@ class Schedule:
         stopped = []
         stack = [index]
         while stack:
-            for consumer in self._consumers[stack.pop()]:
+            for consumer in self._consumers.get(stack.pop(), ()):
                 if self._states[consumer] not in SETTLED:
                     self._close(consumer, fate)
                     self._causes[consumer] = index

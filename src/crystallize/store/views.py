@@ -85,17 +85,17 @@ class Views:
         """Writes the views in one commit, in place of those of the same folder and condition."""
         with self._database.transaction() as connection:
             _delete(connection, [(view.folder, view.condition) for view in views])
-            files: list[tuple[object, ...]] = []
             for view in views:
                 cursor = connection.execute(
                     "INSERT INTO views (folder, condition, state, key, after) VALUES (?, ?, ?, ?, ?)",
                     (view.folder, view.condition, view.state, view.key, view.after),
                 )
-                files += [
-                    (cursor.lastrowid, file.path, file.digest, file.size_bytes, file.mtime_ns, file.is_tree)
-                    for file in view.files
-                ]
-            connection.executemany("INSERT INTO view_files VALUES (?, ?, ?, ?, ?, ?)", files)
+                rows = ((cursor.lastrowid, *file) for file in view.files)
+                connection.executemany(
+                    "INSERT INTO view_files (view, path, digest, size_bytes, mtime_ns, is_tree)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    rows,
+                )
 
     def remove(self, folder: str, conditions: Sequence[str]) -> None:
         """Forgets the views, in one commit; the files stay. Views that are not there are no error."""

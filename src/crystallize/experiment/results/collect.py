@@ -2,30 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from crystallize.experiment.objects.constants import TAGS
 from crystallize.experiment.results.structs import Samples, merged
 from crystallize.plan import events
-from crystallize.store.record import Record
+from crystallize.store.observed import RESTS_ON
+from crystallize.store.record import Output, Record
+
+SEED = "seed"
+"""The fact of a trial's record: the seed that it was given."""
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+_ELSEWHERE = frozenset({SEED, RESTS_ON})
+"""Facts that need no keeping as such."""
 
 
-@dataclass(slots=True)
-class TrialEnd:
-    """How one trial ended."""
+class TrialEnd(NamedTuple):
+    """How one trial ended. Of its record only what views and results need: a run may have very many."""
 
-    record: Record | None = None
-    """None when it failed or never ran."""
+    succeeded: bool = False
+    """Whether there is a result, of this run or of an earlier one."""
     reused: bool = False
+    blocked: bool = False
     error: BaseException | None = None
     """What the user's code raised, or why it was blocked."""
-    blocked: bool = False
     why: str = ""
     """Of a trial that ran: the reason."""
     note: str | None = None
     """Why its result may not be reused, though it succeeded."""
+    number: int = 0
+    """Of its record; 0: it was not recorded."""
+    run: int = 0
+    """That made the record."""
+    label: str = ""
+    """Of the record."""
+    seed: int | None = None
+    metrics: Mapping[str, Sequence[Any]] = NOTHING
+    outputs: tuple[Output, ...] = ()
+    facts: Mapping[str, Any] = NOTHING
+    """Those of the record beside the seed."""
+
+    @classmethod
+    def of(cls, record: Record, *, reused: bool = False, why: str = "", note: str | None = None) -> TrialEnd:
+        """The end of a trial that has a result."""
+        facts = record.facts
+        return cls(
+            succeeded=True,
+            reused=reused,
+            why=why,
+            note=note,
+            number=record.number,
+            run=record.run,
+            label=record.label,
+            seed=facts.get(SEED),
+            metrics=record.metrics,
+            outputs=record.outputs,
+            facts=NOTHING if facts.keys() <= _ELSEWHERE else facts,
+        )
 
 
 @dataclass(slots=True)
@@ -35,54 +71,58 @@ class Collected:
     conditions: tuple[str, ...]
     """Of this run, baseline first."""
     replicates: int
-    ends: dict[tuple[str, int], TrialEnd] = field(default_factory=dict)
-    """(condition, replicate) → how it ended; a trial that was cancelled is not in it."""
     fetches: list[Record] = field(default_factory=list)
     """Of what was fetched for trials; one fetch may have served several."""
-    _listed: dict[str, list[tuple[int, TrialEnd]]] = field(default_factory=dict)
-    """What `of` found, until another trial of the condition ends."""
+    _ends: dict[str, dict[int, TrialEnd]] = field(default_factory=dict)
 
-    def of(self, condition: str) -> Sequence[tuple[int, TrialEnd]]:
-        """Replicate and end of each settled trial of one condition, in order of replicates."""
-        if condition not in self._listed:
-            found = ((replicate, self.ends.get((condition, replicate))) for replicate in range(self.replicates))
-            self._listed[condition] = [(replicate, end) for replicate, end in found if end is not None]
-        return self._listed[condition]
+    def of(self, condition: str) -> list[tuple[int, TrialEnd]]:
+        """Replicate and end of each settled trial of one condition, in order of replicates.
+
+        A trial that was cancelled is not among them.
+        """
+        return sorted(self._ends.get(condition, {}).items(), key=_replicate)
+
+    def all(self) -> Iterator[tuple[str, int, TrialEnd]]:
+        """Condition, replicate and end of each settled trial: replicate by replicate, condition by condition."""
+        for replicate in range(self.replicates):
+            for condition in self.conditions:
+                end = self._ends.get(condition, {}).get(replicate)
+                if end is not None:
+                    yield condition, replicate, end
 
     def is_complete(self, condition: str) -> bool:
         """Whether every replicate of the condition succeeded."""
-        ends = [end for _, end in self.of(condition)]
-        return len(ends) == self.replicates and all(end.record is not None for end in ends)
+        ends = self._ends.get(condition, {}).values()
+        return len(ends) == self.replicates and all(end.succeeded for end in ends)
 
     def metrics(self, condition: str) -> Samples:
         """Metric → its values over all replicates that succeeded, in order of replicates."""
-        return merged(end.record.metrics for _, end in self.of(condition) if end.record is not None)
+        return merged(end.metrics for _, end in self.of(condition))
 
     def tags(self, condition: str) -> dict[str, list[dict[str, Any]]]:
         """Metric → the tags of its values, as `metrics` lists them, for metrics that have any."""
-        records = [end.record for _, end in self.of(condition) if end.record is not None]
-        tagged = dict.fromkeys(name for record in records for name in record.facts.get(TAGS, ()))
-        return {name: [tags for record in records for tags in _tags_of(record, name)] for name in tagged}
+        ends = [end for _, end in self.of(condition) if end.succeeded]
+        tagged = dict.fromkeys(name for end in ends for name in end.facts.get(TAGS, ()))
+        return {name: [tags for end in ends for tags in _tags_of(end, name)] for name in tagged}
 
     def origins(self, condition: str) -> dict[str, list[int]]:
         """Metric → the replicate of each of its values, as `metrics` lists them; left out where they are 0, 1, 2, …"""
         found: dict[str, list[int]] = {}
         for replicate, end in self.of(condition):
-            if end.record is not None:
-                for name, values in end.record.metrics.items():
-                    found.setdefault(name, []).extend([replicate] * len(values))
+            for name, values in end.metrics.items():
+                found.setdefault(name, []).extend([replicate] * len(values))
         return {name: origins for name, origins in found.items() if origins != list(range(len(origins)))}
 
     def forget(self) -> None:
         """Lets go of all that was collected: what was to be made of it has been made, and a large plan has much."""
-        self.ends, self.fetches, self._listed = {}, [], {}
+        self._ends, self.fetches = {}, []
 
     def keep(self, event: events.Event) -> None:
         """Notes what an event says about a trial; other events are ignored."""
         if isinstance(event, events.JobReused):
-            self._end(event, TrialEnd(event.record, reused=True))
+            self._end(event, TrialEnd.of(event.record, reused=True))
         elif isinstance(event, events.JobDone):
-            self._end(event, TrialEnd(event.record, why=event.miss.why, note=event.note))
+            self._end(event, TrialEnd.of(event.record, why=event.miss.why, note=event.note))
         elif isinstance(event, events.JobFailed):
             self._end(event, TrialEnd(error=event.error, why=event.miss.why if event.miss else ""))
         elif isinstance(event, events.JobBlocked):
@@ -94,10 +134,13 @@ class Collected:
         self, event: events.JobReused | events.JobDone | events.JobFailed | events.JobBlocked, end: TrialEnd
     ) -> None:
         task = event.job.task
-        self.ends[(task.condition, task.replicate)] = end
-        self._listed.pop(task.condition, None)
+        self._ends.setdefault(task.condition, {})[task.replicate] = end
 
 
-def _tags_of(record: Record, metric: str) -> list[dict[str, Any]]:
-    tags: list[dict[str, Any]] | None = record.facts.get(TAGS, {}).get(metric)
-    return [{} for _ in record.metrics.get(metric, ())] if tags is None else tags
+def _tags_of(end: TrialEnd, metric: str) -> list[dict[str, Any]]:
+    tags: list[dict[str, Any]] | None = end.facts.get(TAGS, {}).get(metric)
+    return [{} for _ in end.metrics.get(metric, ())] if tags is None else tags
+
+
+def _replicate(numbered: tuple[int, TrialEnd]) -> int:
+    return numbered[0]

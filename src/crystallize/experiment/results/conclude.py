@@ -58,7 +58,7 @@ class Conclusion:
             self._view.open(event.job.task.condition)
         self._collected.keep(event)
         if isinstance(event, events.JobDone):
-            self._view.place(event.job.task, event.record)
+            self._view.place(event.job.task, event.record.outputs)
         elif isinstance(event, events.JobFailed):
             self._log_failure(event.job.label, event.error)
 
@@ -104,7 +104,7 @@ class Conclusion:
         }
         errors = {
             f"{condition}_rep_{replicate}": _with_traceback(end.error)
-            for (condition, replicate), end in collected.ends.items()
+            for condition, replicate, end in collected.all()
             if end.error is not None
         }
         result = Result(
@@ -121,11 +121,9 @@ class Conclusion:
             ends = [end for _, end in collected.of(condition)]
             result.reused[condition] = sum(1 for end in ends if end.reused)
             result.ran[condition] = sum(1 for end in ends if not end.reused and not end.blocked)
-            result.memo_hits += sum(
-                end.record.facts.get("memo_hits", 0) for end in ends if end.record and not end.reused
-            )
+            result.memo_hits += sum(end.facts.get("memo_hits", 0) for end in ends if not end.reused)
         result.reasons = {
-            f"{condition}_rep_{replicate}": end.why for (condition, replicate), end in collected.ends.items() if end.why
+            f"{condition}_rep_{replicate}": end.why for condition, replicate, end in collected.all() if end.why
         }
         return result
 
@@ -135,7 +133,7 @@ class Conclusion:
         for condition in self._collected.conditions:
             known: set[str] = set()
             for replicate, end in self._collected.of(condition):
-                written = {output.name: output.step for output in (end.record.outputs if end.record else ())}
+                written = {output.name: output.step for output in end.outputs}
                 for name in [name for name in written if name not in known]:
                     known.add(name)
                     path = Path(f"{self._view.top}/replicate_{replicate}/{condition}/{written[name]}/{name}")
@@ -148,15 +146,15 @@ class Conclusion:
         numbers: dict[str, dict[int, int]] = {}
         for condition in collected.conditions:
             for replicate, end in collected.of(condition):
-                if end.record is not None:
-                    seeds.setdefault(condition, []).append(end.record.facts.get("seed"))
-                    numbers.setdefault(condition, {})[replicate] = end.record.number
+                if end.succeeded:
+                    seeds.setdefault(condition, []).append(end.seed)
+                    numbers.setdefault(condition, {})[replicate] = end.number
         return {
             "pipeline_signature": experiment.pipeline.signature(),
             "replicates": collected.replicates,
             "seeds": seeds,
             "reused_from": {
-                condition: {r: end.record.run for r, end in collected.of(condition) if end.reused and end.record}
+                condition: {r: end.run for r, end in collected.of(condition) if end.reused}
                 for condition in collected.conditions
             },
             "ctx_changes": ContextChanges(self._store.root, self._store.folder, numbers),

@@ -23,8 +23,7 @@ class Notices:
         self._collected = collected
         self._store = store
         self._asked = asked
-        self._ends = list(collected.ends.values())
-        self._records = [end.record for end in self._ends if end.record is not None]
+        self._ends = [end for _, _, end in collected.all()]
         self._ran = [end for end in self._ends if not end.reused]
 
     def told(self) -> list[str]:
@@ -75,15 +74,15 @@ class Notices:
         found: dict[str, list[str]] = {}
         own = f"{self._node.experiment.label}/"
         for end in self._ends:
-            if end.reused and end.record is not None and not end.record.label.startswith(own):
-                found.setdefault(end.record.label.split("/", 1)[0], []).append(end.record.label)
+            if end.reused and not end.label.startswith(own):
+                found.setdefault(end.label.split("/", 1)[0], []).append(end.label)
         for owner, labels in found.items():
             more = f" and {len(labels) - 1} others of '{owner}'" if len(labels) > 1 else ""
             yield f"reuses the record of {labels[0]}{more}: nothing that counts differs"
 
     def _two_outcomes(self) -> Iterator[str]:
         """Trials whose fingerprint has ever yielded two different outcomes; the first of them in words."""
-        differing = [record for record in self._records if DIFFERS in record.facts]
+        differing = [end for end in self._ends if DIFFERS in end.facts]
         if differing:
             more = f" ({len(differing) - 1} other trials likewise)" if len(differing) > 1 else ""
             yield f"{differing[0].label}: {differing[0].facts[DIFFERS]}{more}; crystallize audit names the step"
@@ -91,7 +90,7 @@ class Notices:
     def _not_reusable(self) -> Iterator[str]:
         """Why trials that succeeded will run again, each reason once."""
         by_note: dict[str, list[str]] = {}
-        for (condition, replicate), end in self._collected.ends.items():
+        for condition, replicate, end in self._collected.all():
             if end.note is not None:
                 by_note.setdefault(end.note, []).append(f"{condition}/{replicate}")
         for note, trials in by_note.items():
@@ -99,8 +98,7 @@ class Notices:
 
     def _not_kept(self) -> list[str]:
         """Why steps that are cacheable were not kept in trials that ran, each reason once."""
-        records = [end.record for end in self._ran if end.record is not None]
-        return list(dict.fromkeys(note for record in records for note in record.facts.get("memo_notes", ())))
+        return list(dict.fromkeys(note for end in self._ran for note in end.facts.get("memo_notes", ())))
 
     def _without_memos(self) -> list[str]:
         """That steps are cacheable, and memos stay on one machine."""
@@ -112,7 +110,7 @@ class Notices:
     def _unwritten(self) -> Iterator[str]:
         """Declared outputs that trials did not write."""
         declared = {artifact.name for artifact in self._node.experiment.outputs.values()}
-        written = [[output.name for output in record.outputs] for record in self._records]
+        written = [[output.name for output in end.outputs] for end in self._ends if end.succeeded]
         for name in sorted(declared):
             lacking = sum(1 for names in written if name not in names)
             if lacking:
@@ -121,7 +119,7 @@ class Notices:
     def _unread(self) -> Iterator[str]:
         """Design 5.5: a treatment must not look like "no effect" because of a misspelt key."""
         for condition in self._collected.conditions:
-            facts = [end.record.facts for _, end in self._collected.of(condition) if end.record is not None]
+            facts = [end.facts for _, end in self._collected.of(condition) if end.succeeded]
             if not facts or not all("unread" in each for each in facts):
                 continue
             for key in sorted(set.intersection(*(set(each["unread"]) for each in facts))):
@@ -134,9 +132,9 @@ class Notices:
         by_seed: dict[Any, set[int]] = {}
         if self._collected.replicates == 1 or self._node.paired:
             return
-        for (_, replicate), end in self._collected.ends.items():
-            if end.record is not None:
-                by_seed.setdefault(end.record.facts.get("seed"), set()).add(replicate)
+        for _, replicate, end in self._collected.all():
+            if end.succeeded:
+                by_seed.setdefault(end.seed, set()).add(replicate)
         for seed, replicates in by_seed.items():
             if seed is not None and len(replicates) > 1:
                 listed = ", ".join(map(str, sorted(replicates)[:5])) + (", …" if len(replicates) > 5 else "")
@@ -149,12 +147,12 @@ class Notices:
         """Replicates whose hypotheses lack a baseline."""
         if not self._asked.hypotheses_of(self._node.experiment):
             return
-        compared = {replicate for replicate, end in self._collected.of(BASELINE_CONDITION) if end.record is not None}
+        compared = {replicate for replicate, end in self._collected.of(BASELINE_CONDITION) if end.succeeded}
         for condition in self._collected.conditions:
             lacking = [
                 str(replicate)
                 for replicate, end in self._collected.of(condition)
-                if end.record is not None and replicate not in compared
+                if end.succeeded and replicate not in compared
             ]
             if lacking:
                 yield f"{condition}: replicates {', '.join(lacking)} have no baseline to compare with"

@@ -23,7 +23,7 @@ from crystallize.experiment.trial import Trial
 from crystallize.fingerprint.digest import Digest, digest_bytes, digest_of
 from crystallize.fingerprint.files import has_contents
 from crystallize.store.codecs import plain
-from crystallize.store.record import Output, Record
+from crystallize.store.record import Output
 from crystallize.store.reuse import After
 from crystallize.store.views import View, ViewFile
 
@@ -127,12 +127,12 @@ class ExperimentView:
         self._opened |= {condition}
         self._take_down(condition)
 
-    def place(self, task: Trial, record: Record) -> None:
+    def place(self, task: Trial, outputs: Iterable[Output]) -> None:
         """Puts a trial's artifacts where people look for them."""
         laid = self._laid.setdefault(task.condition, {})
         row = self._rows.get(task.condition)
         known = {file.path: file for file in row.files} if row is not None else {}
-        for output in record.outputs:
+        for output in outputs:
             path = f"{self.folder}/replicate_{task.replicate}/{task.condition}/{output.step}/{output.name}"
             file = laid.get(path)
             if file is not None and file.digest == output.digest:
@@ -162,9 +162,10 @@ class ExperimentView:
 
     def _settle(self, condition: str, collected: Collected) -> Digest:
         """Brings one condition in line; returns what tells its records from others."""
-        records = [end.record for _, end in collected.of(condition) if end.record is not None]
-        key = digest_of("view/1", *[record.number.to_bytes(8, "little") for record in records])
-        if not records and condition != "baseline":
+        ends = collected.of(condition)
+        numbers = [end.number.to_bytes(8, "little") for _, end in ends if end.succeeded]
+        key = digest_of("view/1", *numbers)
+        if not numbers and condition != "baseline":
             return key
         complete = collected.is_complete(condition)
         row = self._rows.get(condition)
@@ -173,10 +174,9 @@ class ExperimentView:
         if row is not None and row.state == "complete":
             self._put(replace(row, state="open"), now=True)
             self._take_down(condition)
-        for replicate, end in collected.of(condition):
-            if end.record is not None:
-                self.place(Trial(condition, replicate, None), end.record)
-        files = dict(self._laid.get(condition, {}))
+        for replicate, end in ends:
+            self.place(Trial(condition, replicate, None), end.outputs)
+        files = self._laid.pop(condition, {})
         results = f"{self.folder}/{condition}/results.json"
         metrics = {name: [plain(value) for value in values] for name, values in collected.metrics(condition).items()}
         tags = collected.tags(condition)
@@ -207,9 +207,8 @@ class ExperimentView:
         if row is not None and row.key == key and self._is_whole(row):
             return
         steps: dict[str, str] = {}
-        for end in collected.ends.values():
-            if end.record is not None:
-                steps.update((output.name, output.step) for output in end.record.outputs)
+        for _, _, end in collected.all():
+            steps.update((output.name, output.step) for output in end.outputs)
         metadata = json.dumps({"replicates": collected.replicates, **self._about}).encode()
         contents = {
             "metadata.json": metadata,

@@ -12,6 +12,8 @@ from crystallize.store.store import Store
 from crystallize.store.views import View
 
 WAITING_ROWS = 128
+WAITING_FILES = 4096
+"""Of all waiting rows; a condition with many replicates has many."""
 
 
 class ViewRows:
@@ -21,6 +23,7 @@ class ViewRows:
         self.store = store
         self._rows = store.views.of_many(folders)
         self._waiting: list[View] = []
+        self._files = 0
 
     def take(self, folder: str) -> dict[str, View]:
         """Condition → row, as the run found it. They are the caller's from then on: a large plan has many."""
@@ -34,7 +37,8 @@ class ViewRows:
     def put_later(self, view: View) -> None:
         """Commits a row with others, at the latest when the run is over."""
         self._waiting.append(view)
-        if len(self._waiting) >= WAITING_ROWS:
+        self._files += len(view.files)
+        if len(self._waiting) >= WAITING_ROWS or self._files >= WAITING_FILES:
             self.flush()
 
     def remove(self, folder: str, condition: str) -> None:
@@ -45,5 +49,5 @@ class ViewRows:
     def flush(self) -> None:
         """Commits what waits."""
         if self._waiting:
-            waiting, self._waiting = self._waiting, []
+            waiting, self._waiting, self._files = self._waiting, [], 0
             self.store.views.put(waiting)
