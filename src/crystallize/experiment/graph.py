@@ -86,8 +86,9 @@ class ExperimentGraph:
             self.add_experiment(experiment)
         if experiments:
             _check_producers(experiments)
-            self.order()
-            self._check_connected()
+            edges = self.edges()
+            sorted_names(edges)
+            self._check_connected(edges)
 
     @classmethod
     def from_experiments(cls, experiments: Sequence[Experiment], name: str | None = None) -> ExperimentGraph:
@@ -320,8 +321,8 @@ class ExperimentGraph:
             )
         return str(name)
 
-    def _check_connected(self) -> None:
-        parts = components(self.edges())
+    def _check_connected(self, edges: Mapping[str, Sequence[str]]) -> None:
+        parts = components(edges)
         if len(parts) > 1:
             largest = max(parts, key=len)
             unused = [name for name in self.experiments if name not in largest]

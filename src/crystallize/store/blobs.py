@@ -238,7 +238,8 @@ class Blobs:
         small = [digest for digest, size in sizes.items() if size <= SMALL_BYTES]
         large = {digest: size for digest, size in sizes.items() if size > SMALL_BYTES}
         rows = self._database.read_for("SELECT digest FROM blobs WHERE digest IN ({keys})", small)
-        return sizes.keys() - {row[0] for row in rows} - self._large.sound(large).keys()
+        there = {row[0] for row in rows} | (self._large.sound(large).keys() if large else set())
+        return sizes.keys() - there
 
     def _shown(self, digest: Digest) -> list[Path]:
         return [self._views.path_of(file) for file in self._views.showing(digest)]

@@ -47,7 +47,7 @@ def decode_payload(payload: bytes) -> tuple[dict[str, list[Any]], dict[str, Any]
     """Metrics and facts. Raises StoreError when a value cannot be read back, as when its class is gone."""
     try:
         if payload[:1] != _TAGGED:
-            metrics, facts = _DECODER.decode(payload.decode())
+            metrics, facts = _from_json(payload)
             return metrics, facts
         tagged_metrics, tagged_facts = json.loads(payload[1:].decode())
         return {k: _untag(v) for k, v in tagged_metrics}, {k: _untag(v) for k, v in tagged_facts}
@@ -65,7 +65,7 @@ def unpack(packed: bytes) -> tuple[list[bytes], Any]:
     count = int.from_bytes(packed[:4], "little")
     if 4 + 32 * count > len(packed):
         raise ValueError("a cell is shorter than it says")
-    return _digests_of(packed, count), _DECODER.decode(packed[4 + 32 * count :].decode())
+    return _digests_of(packed, count), _from_json(packed[4 + 32 * count :])
 
 
 def packed_digests(cell: bytes) -> list[bytes]:
@@ -107,8 +107,20 @@ def to_json(value: Any) -> str:
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=plain)
-_DECODER = json.JSONDecoder()
-"""`json.loads` looks at its options first, which takes as long as a small text."""
+_scan: Callable[[str, int], tuple[Any, int]] = vars(json.JSONDecoder())["scan_once"]
+"""What `json.loads` does after it has looked at its options and for spaces, which takes as long as a small text."""
+
+
+def _from_json(data: bytes) -> Any:
+    """What `to_json` wrote. Raises ValueError for anything else."""
+    text = data.decode()
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration as error:
+        raise ValueError("no JSON") from error
+    if end != len(text):
+        raise ValueError("more than one JSON text")
+    return value
 
 
 def _digests_of(packed: bytes, count: int) -> list[bytes]:

@@ -6,6 +6,7 @@ root. Knows nothing of YAML; the caller says where a name stands.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,8 @@ from crystallize.errors import DefinitionError, DefinitionTypeError
 Kind = Literal["experiment", "condition", "artifact", "alias"]
 
 FORBIDDEN = frozenset('/\\#:*?"<>|')
+_UNSAFE = re.compile(r'[/\\#:*?"<>|\x00-\x1f\x7f-\x9f\ud800-\udfff]')
+"""Those, control characters, and halves of characters."""
 LONGEST_BYTES = 200
 """File systems allow 255 bytes; the rest is for the endings of temporary neighbours."""
 
@@ -82,15 +85,11 @@ def _flaw(kind: Kind, name: str) -> str | None:
         return "is empty"
     if name[0] in ". " or name[-1] in ". ":
         return "begins or ends with a dot or a space"
-    unsafe = next((char for char in name if char in FORBIDDEN or _is_control(char)), None)
+    unsafe = _UNSAFE.search(name)
     if unsafe is not None:
-        return f"contains {unsafe!r}"
+        return f"contains {unsafe[0]!r}"
     if len(name.encode()) > LONGEST_BYTES:
         return f"is longer than {LONGEST_BYTES} bytes"
     if kind == "condition" and (name.startswith(_CONDITION_BEGINNING) or name in _CONDITION_FILES):
         return "is reserved for what lies beside the conditions"
     return None
-
-
-def _is_control(char: str) -> bool:
-    return char < " " or "\x7f" <= char <= "\x9f" or "\ud800" <= char <= "\udfff"

@@ -7,7 +7,7 @@ threads read it without locks: what is there from the start keeps its shape, wha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from time import monotonic
@@ -39,6 +39,7 @@ class State(IntEnum):
         return "ran" if self is State.DONE else self.name.lower()
 
 
+_NONE = 255
 _SETTLED = (State.REUSED, State.DONE, State.CANCELLED, State.BLOCKED, State.FAILED)
 
 
@@ -47,6 +48,11 @@ class Standings:
 
     def __init__(self) -> None:
         self.counts = [0] * len(State)
+
+    def count(self, before: State, state: State) -> None:
+        """One of them stands otherwise from now on."""
+        self.counts[state] += 1
+        self.counts[before] -= 1
 
     @property
     def total(self) -> int:
@@ -77,8 +83,30 @@ class LiveCondition(Standings):
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
-        self.trials: dict[int, State] = {}
-        """Replicate → how its trial stands."""
+        self._trials = bytearray()
+        """A byte per replicate: how its trial stands, or `_NONE`."""
+
+    def __getitem__(self, replicate: int) -> State:
+        """How the trial of a replicate stands."""
+        state = self._trials[replicate] if replicate < len(self._trials) else _NONE
+        return State.WAITING if state == _NONE else State(state)
+
+    def __iter__(self) -> Iterator[State]:
+        """How each trial stands, by replicate."""
+        return (State(state) for state in bytes(self._trials) if state != _NONE)
+
+    def add(self, replicate: int) -> None:
+        """There is a trial more."""
+        self._trials.extend([_NONE] * (replicate + 1 - len(self._trials)))
+        self._trials[replicate] = State.WAITING
+        self.counts[State.WAITING] += 1
+
+    def move(self, replicate: int, state: State) -> State:
+        """A trial stands otherwise from now on; how it stood before."""
+        before = self[replicate]
+        self._trials[replicate] = state
+        self.count(before, state)
+        return before
 
 
 class LiveNode(Standings):
@@ -147,6 +175,7 @@ class LiveRun:
             self.failures.append(Failure.of(self._plan.groups[event.group].name, event.error))
         elif isinstance(event, events.RunFinished):
             self.ended = monotonic()
+            self._plan, self.now = Plan(), Standing  # nobody asks for them again: a screen may show a run for days
         self.changes += 1
 
     @property
@@ -170,12 +199,11 @@ class LiveRun:
             if group.fetches_for is None:
                 name, condition, replicate = self.place(job, group.name)
                 node = nodes.setdefault(name, LiveNode(name))
-                trials = node.conditions.setdefault(condition, LiveCondition(condition))
-                if self.nodes:  # the plan has grown, and somebody may be walking over the trials at this moment
-                    trials.trials = dict(trials.trials)
-                trials.trials[replicate] = State.WAITING
+                if condition not in node.conditions:
+                    # As a whole, for whoever walks over them at this moment: the plan may have grown.
+                    node.conditions = {**node.conditions, condition: LiveCondition(condition)}
+                node.conditions[condition].add(replicate)
                 node.counts[State.WAITING] += 1
-                trials.counts[State.WAITING] += 1
         self.nodes = nodes
 
     def _settle(self, event: events.Settled) -> None:
@@ -207,9 +235,4 @@ class LiveRun:
     def _move(self, job: Job, state: State) -> None:
         name, condition, replicate = self.place(job, self._plan.groups[job.group].name)
         node = self.nodes[name]
-        trials = node.conditions[condition]
-        before = trials.trials[replicate]
-        trials.trials[replicate] = state
-        for counted in (node, trials):
-            counted.counts[state] += 1
-            counted.counts[before] -= 1
+        node.count(node.conditions[condition].move(replicate, state), state)
