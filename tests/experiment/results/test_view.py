@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crystallize import Artifact, ArtifactPlugin, Experiment, FrozenContext, Pipeline, data_source, pipeline_step
+from crystallize import (
+    Artifact,
+    ArtifactPlugin,
+    Experiment,
+    FrozenContext,
+    Pipeline,
+    Treatment,
+    data_source,
+    pipeline_step,
+)
+from crystallize.experiment.results import view_rows
+from crystallize.store.views import Views
 
 
 @data_source
@@ -139,3 +151,84 @@ def test_an_artifact_may_be_a_folder(tmp_path: Path) -> None:
     assert second["two"].metrics.baseline.metrics == {"size": [100_000], "text": ["b"]}
     assert second["one"].ran == {"baseline": 0}
     assert (tmp_path / "one/v0/replicate_0/baseline/Write_FolderStep/model/b.txt").read_text() == "b"
+
+
+FOLDER_FILES = ("metadata.json", "_manifest.json")
+
+
+@pytest.mark.parametrize("name", FOLDER_FILES)
+def test_files_of_a_version_that_somebody_removed_are_back_after_a_run_that_reused_all(
+    tmp_path: Path, name: str
+) -> None:
+    run(tmp_path, 1)
+    before = (tmp_path / "e/v0" / name).read_text(encoding="utf-8")
+    (tmp_path / "e/v0" / name).unlink()
+
+    resumed = run(tmp_path, 1)
+
+    assert resumed.ran == {"baseline": 0}
+    assert (tmp_path / "e/v0" / name).read_text(encoding="utf-8") == before
+
+
+def grown(root: Path, replicates: int, names: tuple[str, ...]) -> Any:
+    out = Artifact("o.txt")
+    treatments = [Treatment(name, {"value": 1}) for name in ("one", "two")]
+    experiment = Experiment(
+        nothing(),
+        Pipeline([write(out=out)]),
+        [ArtifactPlugin(root_dir=root)],
+        name="e",
+        outputs=[out],
+        treatments=treatments,
+    )
+    return experiment.run(strategy="resume", replicates=replicates, treatments=list(names))
+
+
+def test_what_a_version_says_of_itself_follows_the_last_run_although_all_is_reused(tmp_path: Path) -> None:
+    def said() -> int:
+        return int(json.loads((tmp_path / "e/v0/metadata.json").read_text(encoding="utf-8"))["replicates"])
+
+    grown(tmp_path, 3, ("one", "two"))
+    assert said() == 3
+
+    resumed = grown(tmp_path, 2, ("one",))
+
+    assert sum(resumed.ran.values()) == 0
+    assert said() == 2
+
+
+def test_a_marker_that_goes_while_a_run_goes_on_is_a_wish_to_the_next(tmp_path: Path) -> None:
+    marker = tmp_path / "e/v0/baseline/.crystallize_complete"
+
+    @pipeline_step()
+    def remove(data: Any, ctx: FrozenContext) -> Any:
+        if ctx.get("condition") == "one":
+            marker.unlink(missing_ok=True)
+        return data
+
+    def resumed(treatments: list[Treatment]) -> Any:
+        plugins = [ArtifactPlugin(root_dir=tmp_path)]
+        experiment = Experiment(nothing(), Pipeline([remove()]), plugins, name="e", treatments=treatments)
+        return experiment.run(strategy="resume")
+
+    resumed([])
+    during = resumed([Treatment("one", {})])
+    after = resumed([Treatment("one", {})])
+
+    assert during.ran == {"baseline": 0, "one": 1}
+    assert after.ran["baseline"] == 1
+    assert marker.exists()
+
+
+def test_many_rows_are_written_in_batches_that_are_bounded_by_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view_rows, "WAITING_FILES", 4)
+    written: list[int] = []
+    put = Views.put
+    monkeypatch.setattr(Views, "put", lambda self, views: (written.append(len(views)), put(self, views))[1])
+
+    grown(tmp_path, 3, ("one", "two"))
+
+    assert written == [1, 1, 1, 1]  # three conditions of five files each, and the folder
+    assert sum(grown(tmp_path, 3, ("one", "two")).ran.values()) == 0
