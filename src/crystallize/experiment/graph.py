@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crystallize.errors import CrystallizeError, DefinitionTypeError, GraphError
 from crystallize.experiment.compiling.asking import asked_of
 from crystallize.experiment.compiling.node import Node
 from crystallize.experiment.experiment import Experiment
-from crystallize.experiment.folders.entries import Overrides
 from crystallize.experiment.objects.links import Link
 from crystallize.experiment.objects.names import folded
 from crystallize.experiment.objects.treatment import Treatment
@@ -23,6 +22,9 @@ from crystallize.experiment.running import Running
 from crystallize.experiment.shape import components, sorted_names
 from crystallize.plan import events
 from crystallize.settings import Settings
+
+if TYPE_CHECKING:
+    from crystallize.experiment.folders.entries import Overrides
 
 ProgressCallback = Callable[[str, str], Awaitable[None]]
 """Called with ``running`` or ``completed`` and the name of an experiment."""

@@ -12,8 +12,7 @@ has failed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from crystallize.plan.job import Job
 from crystallize.plan.plan import Plan
@@ -22,8 +21,7 @@ from crystallize.store.record import Record
 from crystallize.store.reuse import Miss
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+class RunStarted(NamedTuple):
     """A run begins; nothing has been decided."""
 
     plan: Plan
@@ -33,31 +31,27 @@ class RunStarted:
     """How the run stands at the moment of the call; from any thread, as long as it goes on."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlanGrew:
+class PlanGrew(NamedTuple):
     """The plan has more jobs than before: how many was not known before others had ended."""
 
     jobs: Sequence[Job]
 
 
-@dataclass(frozen=True, slots=True)
-class JobReused:
+class JobReused(NamedTuple):
     """A record serves in place of the job."""
 
     job: Job
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class JobStarted:
+class JobStarted(NamedTuple):
     """The job is about to run. Told before anything of it runs."""
 
     job: Job
     miss: Miss
 
 
-@dataclass(frozen=True, slots=True)
-class JobDone:
+class JobDone(NamedTuple):
     """The job ran and succeeded."""
 
     job: Job
@@ -68,8 +62,7 @@ class JobDone:
     """Why the result was not recorded."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobFailed:
+class JobFailed(NamedTuple):
     """The job ran, or could not be started, and failed."""
 
     job: Job
@@ -79,8 +72,7 @@ class JobFailed:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class JobBlocked:
+class JobBlocked(NamedTuple):
     """The job will not run: something it reads failed."""
 
     job: Job
@@ -88,15 +80,13 @@ class JobBlocked:
     """Names the upstream job that failed first."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobCancelled:
+class JobCancelled(NamedTuple):
     """The job was not started, or was stopped, because the user interrupted the run."""
 
     job: Job
 
 
-@dataclass(frozen=True, slots=True)
-class JobEmitted:
+class JobEmitted(NamedTuple):
     """The user's code in a running job has something to say."""
 
     job: Job
@@ -104,16 +94,14 @@ class JobEmitted:
     """Whatever it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class FetchStarted:
+class FetchStarted(NamedTuple):
     """Outside state is about to be fetched for the job that reads it."""
 
     job: Job
     """The one that fetches."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(NamedTuple):
     """Nothing more will become of a fetch."""
 
     job: Job
@@ -124,8 +112,7 @@ class Fetched:
     """Whether another job of this run fetched it."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupSettled:
+class GroupSettled(NamedTuple):
     """Every job of the group has been told about. Not told of groups that only fetch."""
 
     group: int
@@ -133,8 +120,7 @@ class GroupSettled:
     """What beginning or ending the group's work raised."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunFinished:
+class RunFinished(NamedTuple):
     """The run is over, however it went."""
 
     interrupted: bool
