@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from crystallize.fingerprint.manifest import Part, PartTable
 from crystallize.fingerprint.reads.observations import Observation
@@ -21,8 +21,7 @@ FETCH = "fetch/1"
 """Kind of the manifests of jobs that only fetch for others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """One artifact of one upstream job."""
 
     job: int
@@ -33,8 +32,7 @@ class Source:
     """Class name of the step that must have written it; None: whichever wrote it last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """What a job reads through one port."""
 
     port: str

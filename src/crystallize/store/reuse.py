@@ -56,8 +56,7 @@ class Exactly:
 Policy: TypeAlias = Use | Force | After | Exactly
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """The job is reused."""
 
     record: Record
@@ -90,8 +89,7 @@ class Flaw(NamedTuple):
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """A job that could run now."""
 
     manifest: Manifest

@@ -172,7 +172,7 @@ def _add(plan: Plan, job: Job, **changes: Any) -> int:
 
 
 def _moved(port: Input, indices: Mapping[int, int]) -> Input:
-    return replace(port, sources=tuple(replace(source, job=indices[source.job]) for source in port.sources))
+    return port._replace(sources=tuple(source._replace(job=indices[source.job]) for source in port.sources))
 
 
 def _compare(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from crystallize.experiment.results.view_files import discard
 from crystallize.store.store import Store
 from crystallize.store.views import View, ViewFile
@@ -38,6 +36,6 @@ def _thin(store: Store, view: View, files: list[ViewFile]) -> None:
     discard(store, store.root / view.folder, files)
     left = tuple(file for file in view.files if file not in files)
     if left:
-        store.views.put([replace(view, state="open", files=left)])
+        store.views.put([view._replace(state="open", files=left)])
     else:
         store.views.remove(view.folder, [view.condition])

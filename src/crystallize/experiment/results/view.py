@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -123,7 +122,7 @@ class ExperimentView:
         row = self._rows.get(condition)
         if row is not None:
             after = wish.number if wish else None
-            self._put(replace(row, state="open", after=after), now=True)
+            self._put(row._replace(state="open", after=after), now=True)
         self._opened |= {condition}
         self._take_down(condition)
 
@@ -172,7 +171,7 @@ class ExperimentView:
         if row is not None and row.state == "complete" and row.key == key and complete and self._is_whole(row):
             return key
         if row is not None and row.state == "complete":
-            self._put(replace(row, state="open"), now=True)
+            self._put(row._replace(state="open"), now=True)
             self._take_down(condition)
         for replicate, end in ends:
             self.place(Trial(condition, replicate, None), end.outputs)
