@@ -1,11 +1,14 @@
 """How long a key takes on the run screen while a graph of 300 experiments × 20 trials runs behind it.
 
-usage: python -m benchmarks.screen_latency [--nodes N] [--replicates N]
+usage: python -m benchmarks.screen_latency [--nodes N] [--replicates N] [--where]
 
 The app runs headless with the real run in its own thread, whose trials compute in pure Python: no neighbour is worse
 for a screen. A key counts from the moment it is posted until the screen has drawn what it did. Prints the percentiles,
 also of processor time, which a busy machine does not change; keys that were lost; and how memory grew during the
 run. Ends with 1 when the 99th percentile is not below 100 ms, or a key was lost.
+
+With --where memory is traced, and what is held at the last point beyond what was held at the second one is listed by
+who asked for it: the screens, the libraries that draw them, the engine. Tracing makes keys slow.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import os
 import resource
 import sys
 import tempfile
+import tracemalloc
 from argparse import ArgumentParser
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +40,12 @@ BETWEEN_S = 0.04
 PATIENCE_S = 1.0
 """A key that has done nothing by then is lost."""
 POINTS = (0.25, 0.5, 0.75, 0.9)
+
+TRACED_FROM = 1
+"""The point with which the last one is compared: caches have filled by then."""
+PARTS = {"screens": ("crystallize/tui/", "reports/live.py"), "their libraries": ("textual/", "rich/"), "engine": ("",)}
+"""Who asks for memory → what the path of its files holds; the first that fits."""
+MOST_PLACES = 12
 
 STEPS = """
 from time import perf_counter
@@ -83,6 +93,38 @@ class Measured:
     lost: int = 0
     memory: list[float] = field(default_factory=list)
     """MiB when a quarter, a half, three quarters and nine tenths of the trials were settled."""
+    settled: list[int] = field(default_factory=list)
+    """Trials that were settled then."""
+    traced: list[tracemalloc.Snapshot] = field(default_factory=list)
+    """What was held at `TRACED_FROM` and at the last point."""
+
+    def look(self, settled: int) -> None:
+        """Another point has come."""
+        self.memory.append(mib())
+        self.settled.append(settled)
+        if tracemalloc.is_tracing() and len(self.memory) in (TRACED_FROM + 1, len(POINTS)):
+            self.traced.append(tracemalloc.take_snapshot())
+
+    @property
+    def growth(self) -> float:
+        """Bytes per trial between the first and the last point."""
+        return (self.memory[-1] - self.memory[0]) * 2**20 / (self.settled[-1] - self.settled[0])
+
+    def print_where(self) -> None:
+        """Who asked for what is held, by part and by place."""
+        if not self.traced:
+            return
+        trials = self.settled[-1] - self.settled[TRACED_FROM]
+        first, last = (each.filter_traces([tracemalloc.Filter(False, tracemalloc.__file__)]) for each in self.traced)
+        asked = last.compare_to(first, "lineno")
+        for part, paths in PARTS.items():
+            held = [each for each in asked if any(path in each.traceback[0].filename for path in paths)]
+            asked = [each for each in asked if each not in held]
+            print(f"{part}: {sum(each.size_diff for each in held) / trials:.0f} bytes per trial")
+            for each in held[:MOST_PLACES]:
+                print(
+                    f"    {each.size_diff / trials:6.1f} in {each.count_diff / trials:.2f} objects  {each.traceback[0]}"
+                )
 
 
 async def measure(root: Path, last: str) -> Measured:
@@ -113,7 +155,7 @@ async def measure(root: Path, last: str) -> Measured:
             found.cpu.append((thread_time() - cpu) * 1000)
             due = POINTS[len(found.memory)] if len(found.memory) < len(POINTS) else 2.0
             if live.settled >= due * live.total:
-                found.memory.append(mib())
+                found.look(live.settled)
             await asyncio.sleep(BETWEEN_S)
     return found
 
@@ -129,11 +171,14 @@ def main() -> int:
     parser = ArgumentParser(prog="python -m benchmarks.screen_latency")
     parser.add_argument("--nodes", type=int, default=300)
     parser.add_argument("--replicates", type=int, default=20)
+    parser.add_argument("--where", action="store_true", help="list who asked for the memory that is held")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve()
         write_project(root, asked.nodes, asked.replicates)
         os.chdir(root)
+        if asked.where:
+            tracemalloc.start()
         began = perf_counter()
         found = asyncio.run(measure(root, f"node_{asked.nodes - 1:03d}"))
     trials = asked.nodes * asked.replicates
@@ -144,6 +189,8 @@ def main() -> int:
         print(f"{len(times)} keys, {what}: {told}, max {max(times):.1f} ms")
     memory = ", ".join(f"{each:.1f}" for each in found.memory)
     print(f"keys lost: {found.lost}; MiB at {', '.join(f'{point:.0%}' for point in POINTS)} of the trials: {memory}")
+    print(f"memory grew by {found.growth:.0f} bytes per trial")
+    found.print_where()
     return 0 if quantiles(found.taken, n=100)[98] < LIMIT_MS and not found.lost else 1
 
 

@@ -12,9 +12,11 @@ from textual.widgets import TabbedContent, Tree
 
 from crystallize.cli.main import main
 from crystallize.tui.app import CrystallizeApp
+from crystallize.tui.create import CreateScreen
 from crystallize.tui.edit import ConfigText, EditScreen
 from crystallize.tui.faults import FaultScreen
 from crystallize.tui.graph_tree import GraphTree
+from crystallize.tui.help import HelpScreen
 from crystallize.tui.history import HistoryScreen
 from crystallize.tui.panes import ErrorsPane, SummaryPane
 from crystallize.tui.plain import PlainScreen
@@ -24,7 +26,9 @@ from crystallize.tui.store import StoreScreen
 
 from .making import (
     CONSUMER,
+    NARROW,
     PRODUCER,
+    WIDE,
     choose,
     on_run_screen,
     opened,
@@ -53,6 +57,43 @@ async def editor_was_told(pilot: Pilot[None], told: Path) -> str:
     option, place = told.read_text().split()
     assert option == "-g"
     return place
+
+
+async def test_a_narrow_terminal_shows_the_most_used_keys_and_where_all_of_them_are(tmp_path: Path) -> None:
+    write_graph(tmp_path)
+
+    async with opened(tmp_path, NARROW) as pilot:
+        await choose(pilot, "producer")
+        *_, listed = seen(pilot).splitlines()
+        assert "⏎ Run  o Open  n New  c Configure" in listed and listed.endswith("? Keys")
+        await pilot.press("o")
+        screen = await screen_of(pilot, RunScreen)
+        await until(pilot, lambda: screen.is_settled)
+        *_, ready = seen(pilot).splitlines()
+        assert "R Run/Cancel  x On/off  l Reuse off  L All off  esc Back  S Summary" in ready
+        assert ready.endswith("? Keys")
+
+        await pilot.click("#all-keys", offset=(3, 0))
+
+        assert isinstance(await screen_of(pilot, HelpScreen), HelpScreen)
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+async def test_the_buttons_of_the_windows_are_in_sight_whatever_is_listed(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    for number in range(12):
+        config = PRODUCER["config.yaml"].replace("name: producer", f"name: made_{number}")
+        write_experiment(tmp_path, f"made_{number}", PRODUCER | {"config.yaml": config})
+
+    async with opened(tmp_path, size) as pilot:
+        await pilot.press("n")
+        screen = await screen_of(pilot, CreateScreen)
+        screen.query_one("#use-outputs").value = True  # type: ignore[attr-defined]
+        await until(pilot, lambda: "made_0" in seen(pilot))
+
+        assert screen.query_one("#cancel").region.bottom <= screen.query_one("#dialog").content_region.bottom
+        assert "Cancel" in seen(pilot)
 
 
 async def test_E_opens_the_configuration_in_the_users_editor(tmp_path: Path, told: Path) -> None:

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crystallize.tui.bench import Bench
+from crystallize.tui.ear import Ear, listening, owning_terminal
 from crystallize.tui.editor import command, editor_of
 from crystallize.tui.graph_tree import layers
-from crystallize.tui.logbook import MOST_LINES, Ear, Line, LogBook, listening, owning_terminal
+from crystallize.tui.logbook import MOST_LINES, Line, LogBook
 
 
 def drawn(edges: dict[str, list[str]]) -> list[str]:
@@ -75,14 +76,46 @@ def test_the_first_editor_that_is_set_counts() -> None:
     assert editor_of({}) is None
 
 
-def test_a_log_book_forgets_its_oldest_lines() -> None:
-    book = LogBook()
+def test_a_log_book_keeps_its_last_lines_in_memory_and_all_of_them_in_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "runs" / "1.log"
+    known: list[Path] = []
+    book = LogBook(lambda: known[0] if known else None)
+    book.add(Line("", "before the run has a number"))
+    assert book.path is None
+    known.append(path)
+
+    for number in range(MOST_LINES + 4):
+        book.add(Line(f"{'even' if number % 2 == 0 else 'odd'}/baseline/0", str(number)))
+
+    assert [line.text for line in book.since(book.total - 2).lines] == ["2002", "2003"]
+    assert (len(book.since(0).lines), book.since(0).number) == (MOST_LINES, MOST_LINES + 5)
+    assert book.since(book.total).lines == []
+    assert book.path == path
+    told = path.read_text().splitlines()
+    assert (len(told), *told[:2]) == (MOST_LINES + 5, "before the run has a number", "even/baseline/0 │ 0")
+    found = book.find(lambda line: line.where.startswith("even"))
+    assert (len(found.lines), found.number, found.seen) == (1002, 1002, book.total)
+    assert found.lines[0] == Line("even/baseline/0", "0")
+
+    path.unlink()
+
+    assert book.find(lambda line: True).number == MOST_LINES
+
+
+def test_a_log_book_whose_file_cannot_be_written_goes_on_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    book = LogBook(lambda: tmp_path / "file" / "1.log")
+
     for number in range(MOST_LINES + 5):
         book.add(Line("", str(number)))
 
-    assert len(book.since(0)) == MOST_LINES
-    assert [line.text for line in book.since(book.total - 2)] == ["20003", "20004"]
-    assert book.since(book.total) == []
+    assert book.path is None
+    assert len(book.since(0).lines) == book.find(lambda line: True).number == MOST_LINES
+
+
+@given(st.text(alphabet=st.characters(exclude_characters="\n"), max_size=8), st.sampled_from(["", "a/high/3"]))
+def test_a_line_that_was_told_is_read_again(text: str, where: str) -> None:
+    assert Line.read(Line(where, text).told).told == Line(where, text).told
 
 
 def test_lines_are_kept_when_they_end_and_the_rest_at_the_end() -> None:
@@ -92,7 +125,7 @@ def test_lines_are_kept_when_they_end_and_the_rest_at_the_end() -> None:
         print(" line\ntwo", end="")
         sys.stderr.write("error\n")
 
-    assert [line.text for line in ear.book.since(0)] == ["one line", "error", "two"]
+    assert [line.text for line in ear.book.since(0).lines] == ["one line", "error", "two"]
 
 
 def test_what_child_processes_write_is_heard_too() -> None:
@@ -103,7 +136,7 @@ def test_what_child_processes_write_is_heard_too() -> None:
         if thread.name == "crystallize-native-output":
             thread.join()
 
-    assert [line.text for line in ear.book.since(0)] == ["from a child"]
+    assert [line.text for line in ear.book.since(0).lines] == ["from a child"]
 
 
 def test_the_bench_does_one_thing_after_the_other_and_nothing_that_was_dropped() -> None:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Select, Static
+from textual.widgets import Input, Select, Static
 
 from crystallize.tui.faults import FaultScreen
 from crystallize.tui.form import FormScreen
-from crystallize.tui.panes import DataPane, LogPane, SummaryPane, WhyPane
+from crystallize.tui.log_pane import LogPane
+from crystallize.tui.panes import DataPane, SummaryPane, WhyPane
 from crystallize.tui.reuse import ReuseScreen
 from crystallize.tui.run import RunScreen
 from crystallize.tui.select import SelectScreen
@@ -45,12 +46,27 @@ VALOHAI = """\
 """
 
 
+WITH_INPUTS = VALOHAI.replace(
+    "[{name: data}]", "[{name: data}, {name: extra, default: one.txt, description: Beside the rows.}]"
+).replace("printf", "echo $(ls $VH_INPUTS_DIR/extra)\n      printf")
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CRYSTALLIZE_RUNTIME", "local")
     (tmp_path / ".git").mkdir()
     (tmp_path / "valohai.yaml").write_text(VALOHAI, encoding="utf-8")
     return tmp_path
+
+
+@pytest.fixture
+def with_inputs(project: Path) -> Path:
+    """The pipeline, whose second node has an input beside the one that an edge feeds."""
+    (project / "valohai.yaml").write_text(WITH_INPUTS, encoding="utf-8")
+    for name in ("one.txt", "more/two.txt", "more/three.txt"):
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text(name, encoding="utf-8")
+    return project
 
 
 async def form(pilot: Pilot[None]) -> FormScreen:
@@ -107,6 +123,45 @@ async def test_a_value_of_the_wrong_type_is_refused_and_nothing_runs(project: Pa
         assert not (project / "data").exists()
 
 
+async def test_inputs_that_no_edge_feeds_have_their_uris_in_the_form_and_take_others(with_inputs: Path) -> None:
+    async with opened(with_inputs) as pilot:
+        screen = await form(pilot)
+        told = seen(pilot)
+        assert "fit.extra" in told and "URIs, separated by commas · default one.txt · Beside the rows." in told
+        assert "fit.data" not in told
+
+        field = screen.query_one(f"#field-{len(screen.query('.parameter')) - 1}", Input)
+        assert field.value == "one.txt"
+        field.value = "one.txt, more/*.txt"
+        run = await ran(pilot)
+
+        assert run.choices.values == {("fit", "inputs", "extra"): ["one.txt", "more/*.txt"]}
+        assert "one.txt three.txt two.txt" in run.query_one(LogPane).text
+
+
+@pytest.mark.parametrize(
+    ("given", "fact"),
+    [
+        ("one.txt, non.txt", "there is no file 'non.txt'"),
+        ("more", "'more' is a folder; write 'more/**'"),
+        ("ftp://host/one.txt", "'ftp://host/one.txt' cannot be fetched here"),
+        ("datum://nobody", "there is no datum 'nobody'"),
+        (" ", "input 'extra' has no file"),
+    ],
+)
+async def test_an_input_that_cannot_be_had_is_refused_in_the_form(with_inputs: Path, given: str, fact: str) -> None:
+    async with opened(with_inputs) as pilot:
+        screen = await form(pilot)
+
+        screen.query_one(f"#field-{len(screen.query('.parameter')) - 1}", Input).value = given
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+
+        assert fact in str(screen.query_one("#verdict", Static).render())
+        assert pilot.app.screen is screen
+        assert not (with_inputs / "data").exists()
+
+
 async def test_a_pipeline_runs_with_what_was_given_and_a_second_run_reuses_it(project: Path) -> None:
     async with opened(project) as pilot:
         await form(pilot)
@@ -123,6 +178,42 @@ async def test_a_pipeline_runs_with_what_was_given_and_a_second_run_reuses_it(pr
         await until(pilot, lambda: screen.performance is not first and screen.is_settled)
 
         assert "reused 2" in screen.query_one(SummaryPane).text
+
+
+async def test_enter_on_an_output_of_an_execution_opens_the_file(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places: list[tuple[str, int]] = []
+    async with opened(project) as pilot:
+        await form(pilot)
+        screen = await ran(pilot)
+        monkeypatch.setattr(pilot.app, "edit", lambda *place: places.append(place))
+        assert "1 output (enter opens)" in seen(pilot) and "clean · rows.txt  2 bytes" in seen(pilot)
+
+        screen.query_one("#artifacts").focus()
+        await pilot.press("home", "enter")
+        await until(pilot, lambda: places)
+
+        assert [Path(file).read_text() for file, _ in places] == ["4\n"]
+        assert Path(places[0][0]).is_relative_to(project / "data/.crystallize/scratch")
+
+
+async def test_an_output_that_is_gone_is_told_and_nothing_opens(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = "head -c 100000 /dev/zero > $VH_OUTPUTS_DIR/rows.txt"
+    text = VALOHAI.replace("echo {parameter-value:rows} > $VH_OUTPUTS_DIR/rows.txt", command)
+    (project / "valohai.yaml").write_text(text, encoding="utf-8")
+    async with opened(project) as pilot:
+        await form(pilot)
+        screen = await ran(pilot)
+        monkeypatch.setattr(pilot.app, "edit", lambda *place: pytest.fail(f"opened {place}"))
+        for path in (project / "data/.crystallize/blobs").rglob("*"):
+            if path.is_file():
+                path.unlink()
+
+        screen.query_one("#artifacts").focus()
+        await pilot.press("home", "enter")
+
+        await until(pilot, lambda: "rows.txt" in " ".join(str(each.message) for each in pilot.app._notifications))
 
 
 async def test_c_changes_the_parameters_and_says_what_a_run_would_do_then(project: Path) -> None:

@@ -8,6 +8,8 @@ from textual.widgets import Log, TabbedContent, TextArea
 
 from crystallize.tui.asking import AskScreen
 from crystallize.tui.create import CreateScreen
+from crystallize.tui.log_pane import LogPane
+from crystallize.tui.logbook import MOST_LINES
 from crystallize.tui.panes import DataPane, ErrorsPane, SummaryPane, WhyPane
 from crystallize.tui.plain import PlainScreen
 from crystallize.tui.run import RunScreen
@@ -206,6 +208,35 @@ async def test_the_log_is_narrowed_to_one_experiment_and_to_words(tmp_path: Path
         await pilot.pause()
 
         assert {"producer/high"} == {line.rpartition("/")[0] for line in screen.query_one(Log).lines}
+
+
+async def test_older_lines_are_counted_looked_through_and_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_graph(tmp_path)
+    loop = "    for n in range(1200):\n        print(n, 'counted')\n    total ="
+    set_text(tmp_path / "experiments/producer/steps.py", "    total =", loop)
+    opened: list[tuple[str, int]] = []
+
+    async with on_run_screen(tmp_path, "producer") as (pilot, screen):
+        monkeypatch.setattr(pilot.app, "edit", lambda *place: opened.append(place))
+        pane, log = screen.query_one(LogPane), screen.query_one(Log)
+        await pilot.press("1")
+        await pilot.pause()
+        assert log.line_count == MOST_LINES
+        assert "2806 older lines in data/.crystallize/runs/1.log (O opens it)" in pane.text.splitlines()[0]
+        assert "2806 older lines" in seen(pilot)
+
+        await pilot.press("O")
+        await pilot.click("#log-filter")
+        await pilot.press(*"summing")
+        await until(pilot, lambda: log.line_count == 4)
+
+        assert [line.rpartition(" ")[2] for line in log.lines] == ["numbers"] * 4
+        assert "older" not in pane.text
+    file = tmp_path / "data/.crystallize/runs/1.log"
+    assert opened == [(str(file), 1)]
+    assert len(file.read_text().splitlines()) == 4806
 
 
 @pytest.mark.contract("4.4.8")

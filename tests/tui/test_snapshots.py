@@ -24,7 +24,7 @@ from crystallize.tui.select import SelectScreen
 from crystallize.tui.store import StoreScreen
 
 from .making import NARROW, WIDE, choose, screen_of, seen, set_text, until, write_graph
-from .test_pipelines import VALOHAI
+from .test_pipelines import WITH_INPUTS
 
 Drive = Callable[[Pilot[None]], Awaitable[None]]
 FROZEN = {words.duration: "1.2 s", words.rounded: "1 s", words.ago: "just now", candidates.moment: "2026-11-21 09:30"}
@@ -120,7 +120,8 @@ async def storing(pilot: Pilot[None]) -> None:
 
 
 async def forming(pilot: Pilot[None]) -> None:
-    Path("valohai.yaml").write_text(VALOHAI, encoding="utf-8")
+    Path("valohai.yaml").write_text(WITH_INPUTS, encoding="utf-8")
+    Path("one.txt").write_text("1", encoding="utf-8")
     await listed(pilot)
     await choose(pilot, "training")
     await pilot.press("enter")

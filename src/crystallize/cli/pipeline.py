@@ -43,6 +43,7 @@ Pinned = Annotated[
 
 def pipeline_options(document: Document, name: str) -> Sequence[DefinedOption]:
     """One option for each parameter of a pipeline, and for each parameter and input of its nodes."""
+    from crystallize.valohai.form import INPUTS
     from crystallize.valohai.wiring import step_of
 
     pipeline = document.pipeline(name)
@@ -70,7 +71,7 @@ def pipeline_options(document: Document, name: str) -> Sequence[DefinedOption]:
             options.append(parameter_option(("parameter", node.name, definition.name), definition, taken, prefix))
             taken.update(options[-1].names)
         for item in step.inputs.values():
-            options.append(input_option(("input", node.name, item.name), item, taken, prefix))
+            options.append(input_option(("input", node.name, INPUTS, item.name), item, taken, prefix))
             taken.update(options[-1].names)
     return options
 
@@ -254,9 +255,4 @@ def _of_payload(document: Document, file: Path, name: str | None) -> tuple[Pipel
 def _specified(document: Document, name: str, given: Mapping[tuple[str, ...], Any]) -> PipelineSpec:
     from crystallize.valohai.form import specified
 
-    return specified(
-        document,
-        name,
-        {key[1:]: value for key, value in given.items() if key[0] == "parameter"},
-        {(key[1], key[2]): value for key, value in given.items() if key[0] == "input"},
-    )
+    return specified(document, name, {key[1:]: value for key, value in given.items()})

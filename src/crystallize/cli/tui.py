@@ -29,7 +29,7 @@ def tui(
 def open_here() -> None:
     """Opens the terminal UI of the working directory in this terminal."""
     from crystallize.tui.app import CrystallizeApp
-    from crystallize.tui.logbook import Ear, owning_terminal
+    from crystallize.tui.ear import Ear, owning_terminal
 
     ear = Ear()
     with owning_terminal(ear) as terminal:

@@ -2,7 +2,7 @@
 
     <run>.json   how it stands, rewritten in place: as large for a million jobs as for ten
     <run>.stop   somebody asks it to stop; taken away when it was read
-    <run>.log    what a run in the background prints, and its jobs; the only one that stays when the run is over
+    <run>.log    what a run in the background or the terminal UI prints, and its jobs; the only one that stays after it
 
 Whether the run lives is not said here: its lock says that, see `History.is_running`.
 """
@@ -39,7 +39,7 @@ class Live:
         self.run = run
         self.is_running = is_running
         self.log = log_of(store_folder, run)
-        """There for runs in the background alone."""
+        """There for runs in the background and in the terminal UI."""
         self._standing = self.folder / f"{run}.json"
         self._stop = self.folder / f"{run}.stop"
 
@@ -90,7 +90,7 @@ def runs_folder(store_folder: Path) -> Path:
 
 
 def log_of(store_folder: Path, run: int) -> Path:
-    """Where a run in the background prints to."""
+    """Where a run in the background or in the terminal UI prints to."""
     return runs_folder(store_folder) / f"{run}.log"
 
 

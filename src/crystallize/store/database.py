@@ -269,7 +269,7 @@ def _connect(address: str) -> sqlite3.Connection:
         uri=address.startswith("file:"),
     )
     try:
-        connection.execute("PRAGMA cache_size = -32768")
+        connection.execute("PRAGMA cache_size = -8192")
     except BaseException:  # it reads the file, which may be damaged
         connection.close()
         raise

@@ -22,13 +22,13 @@ from crystallize.settings import Settings, project_root
 from crystallize.tui.asking import AskScreen
 from crystallize.tui.bench import Bench
 from crystallize.tui.create import CreateScreen
+from crystallize.tui.ear import Ear
 from crystallize.tui.edit import EditScreen
 from crystallize.tui.editor import HINT, command, editor_of, has_window
 from crystallize.tui.experiment_tree import Entry, target_of
 from crystallize.tui.faults import FaultScreen
 from crystallize.tui.help import HelpScreen
 from crystallize.tui.history import HistoryScreen
-from crystallize.tui.logbook import Ear
 from crystallize.tui.performance import Performance
 from crystallize.tui.run import RunScreen
 from crystallize.tui.select import SelectScreen
@@ -58,12 +58,13 @@ class CrystallizeApp(App[None]):
     TITLE = "crystallize"
     CSS_PATH = "app.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("question_mark,f1", "help", "Help", show=False),
         Binding("q,ctrl+c,ctrl+q", "leave", "Quit", show=False),
     ]
 
     def __init__(self, folder: Path, ear: Ear | None = None, terminal: int | None = None) -> None:
         super().__init__()
+        self.VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
         self.folder = folder
         self._ear = ear or Ear()
         self._terminal = terminal

@@ -52,7 +52,9 @@ class OutputTree(Tree[str]):
             self.chosen.remove(reference)
         else:
             self.chosen.append(reference)
-        self._invalidate()
+        for node in (leaf for item in self.root.children for leaf in item.children):
+            if node.data == reference:
+                node.refresh()
 
     def render_label(self, node: TreeNode[str], base_style: object, style: object) -> Text:
         """``producer -> summary``, with a box."""

@@ -15,13 +15,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Static, TextArea, Tree
+from textual.widgets import Static, TextArea, Tree
 from textual.widgets.tree import TreeNode
 
 from crystallize.errors import DefinitionError
 from crystallize.experiment.folders.edits import KINDS, Edited, add, document_of, fault_of, move, save, set_value
 from crystallize.tui.asking import AskScreen
 from crystallize.tui.entry import EntryScreen
+from crystallize.tui.keys import Keys
 from crystallize.words import near
 from crystallize.yaml_lines import read_text
 
@@ -117,11 +118,11 @@ class EditScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "save", "Save", priority=True),
+        Binding("escape", "leave", "Back", priority=True),
+        Binding("ctrl+t", "switch", "Tree/text", priority=True),
+        Binding("ctrl+o", "editor", "Editor", priority=True),
         Binding("k", "move(False)", "Up"),
         Binding("j", "move(True)", "Down"),
-        Binding("ctrl+o", "editor", "Editor at the line", priority=True),
-        Binding("ctrl+t", "switch", "Tree/text", priority=True),
-        Binding("escape", "leave", "Back", priority=True),
     ]
 
     def __init__(self, config: Path) -> None:
@@ -139,7 +140,7 @@ class EditScreen(Screen[None]):
             with Vertical():
                 yield ConfigText(self._saved)
         yield Static("", id="verdict")
-        yield Footer()
+        yield Keys()
 
     def on_mount(self) -> None:
         self.query_one(ConfigTree).focus()

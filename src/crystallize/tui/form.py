@@ -1,4 +1,4 @@
-"""The window **Create pipeline**: a field for each parameter, typed, with its help and its default.
+"""The window **Create pipeline**: a field for each parameter and each input, typed, with its help and its default.
 
 Whether the values may be given is decided by the same code that a run asks, at every key.
 """
@@ -45,7 +45,7 @@ class FormScreen(ModalScreen[Mapping[Key, Any] | None]):
             yield Static(f"Create pipeline {self._pipeline.name}", classes="title")
             with VerticalScroll(id="parameters", can_focus=False):
                 if not self._pipeline.fields:
-                    yield Static("it has no parameters", classes="hint")
+                    yield Static("it has neither parameters nor inputs", classes="hint")
                 for number, field in enumerate(self._pipeline.fields):
                     with Horizontal(classes="parameter"):
                         yield Label(field.name)
@@ -75,7 +75,7 @@ class FormScreen(ModalScreen[Mapping[Key, Any] | None]):
         found = {}
         for field, value in self._read():
             if value != (field.default if field.kind == "flag" else _written(field.default)):
-                found[field.key] = [each.strip() for each in value.split(",")] if field.several else value
+                found[field.key] = _parts(value) if field.several else value
         return found
 
     def _read(self) -> Iterator[tuple[Field, Any]]:
@@ -122,6 +122,10 @@ class FormScreen(ModalScreen[Mapping[Key, Any] | None]):
         """Takes the values, if all of them fit."""
         if self._judge():
             self.dismiss(self.values)
+
+
+def _parts(value: str) -> list[str]:
+    return [part for each in value.split(",") if (part := each.strip())]
 
 
 def _written(value: Any) -> str:

@@ -39,6 +39,7 @@ KEYS = {
         "1 … 5": "Logs, Summary, Why, Errors, Data",
         "S": "Summary",
         "f": "log of the experiment under the cursor only, or all",
+        "O": "open the file of all that was printed; the tab shows the last 2000 lines",
         "t": "the present tab as plain text",
         "y": "copy the present tab",
         "c": "edit the configuration; the parameters of a pipeline",
@@ -59,7 +60,7 @@ KEYS = {
         "r": "look again",
     },
     "Everywhere": {
-        "?": "this page",
+        "?, F1": "this page",
         "ctrl+p": "command palette, with themes",
     },
 }

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable, Static
 
 from crystallize.errors import CrystallizeError, in_words
 from crystallize.experiment.reports.archive import open_archive
@@ -21,6 +21,7 @@ from crystallize.experiment.reports.comparison import compare
 from crystallize.experiment.reports.runs import print_run
 from crystallize.history.history import GroupRow, RunRow
 from crystallize.tui.aside import aside
+from crystallize.tui.keys import Keys
 from crystallize.tui.lines import Recorded
 from crystallize.words import ago, duration, plural
 
@@ -50,7 +51,7 @@ class HistoryScreen(Screen[None]):
                 yield DataTable(id="runs", cursor_type="row")
             with VerticalScroll(id="about-run"):
                 yield Recorded(id="run-text")
-        yield Footer()
+        yield Keys()
 
     def on_mount(self) -> None:
         self._table.add_columns("", "run", "when", "state", "ran", "reused", "took", "what")

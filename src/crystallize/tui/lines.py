@@ -19,7 +19,10 @@ Show = Callable[[Console], None]
 
 
 class LogLines(Log):
-    """A log that many lines are added to many times a second: the rest of the screen keeps its layout."""
+    """A log that many lines are added to many times a second: the rest of the screen keeps its layout.
+
+    Reaches into what Textual keeps to itself: its lines, and how wide they are (tests/tui/test_textual.py).
+    """
 
     def write_lines(self, lines: Iterable[str], scroll_end: bool | None = None) -> LogLines:
         """Adds lines; goes on to the end if that is in sight."""

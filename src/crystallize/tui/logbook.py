@@ -1,27 +1,24 @@
-"""The log book: what the user's code prints while it runs, by trial, and the streams that bring it here.
+"""The log book: what the user's code prints while it runs, by trial; the end of it in memory, all of it in a file.
 
-Knows no screens. Prints of steps come through `sys.stdout` and `sys.stderr`, those of worker processes as well (see
-`engine/worker_output.py`); what child processes and libraries write past Python comes through the descriptors 1 and 2.
+Knows neither screens nor who prints.
 """
 
 from __future__ import annotations
 
-import io
-import logging
 import os
-import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
-from crystallize.engine.worker_output import speaker
-from crystallize.plan.standing import Standing, job_here
+from crystallize.fingerprint.reads.observe import unobserved
 
-MOST_LINES = 20_000
-"""Older ones are forgotten: a run may print for days."""
+MOST_LINES = 2_000
+"""So many are kept in memory: a run may print for days."""
+_BETWEEN = " │ "
 
 
 class Line(NamedTuple):
@@ -31,141 +28,109 @@ class Line(NamedTuple):
     """Label of the trial, or empty where nobody knows."""
     text: str
 
+    @property
+    def told(self) -> str:
+        """As people read it."""
+        return f"{self.where}{_BETWEEN}{self.text}" if self.where else self.text
+
+    @classmethod
+    def read(cls, told: str) -> Line:
+        """The line that was told so."""
+        where, between, text = told.partition(_BETWEEN)
+        return cls(where, text) if between else cls("", told)
+
+
+class Found(NamedTuple):
+    """Lines that were looked for."""
+
+    lines: list[Line]
+    """The last `MOST_LINES` of them at most."""
+    number: int
+    """How many there are."""
+    seen: int
+    """How many lines the book had then."""
+
 
 class LogBook:
-    """The lines of one run, the last `MOST_LINES` of them. Thread-safe."""
+    """The lines of one run: the last `MOST_LINES` in memory, all of them in a file. Thread-safe.
 
-    def __init__(self) -> None:
+    What cannot be written costs the run nothing; there is no file then.
+
+    Parameters
+    ----------
+    file : says where to keep the lines; None as long as nobody knows.
+    """
+
+    def __init__(self, file: Callable[[], Path | None] = lambda: None) -> None:
         self._lock = threading.Lock()
         self._lines: deque[Line] = deque(maxlen=MOST_LINES)
+        self._file: Callable[[], Path | None] = file
+        self._descriptor = -1
+        self._written = 0
         self.total = 0
         """Lines that were ever added."""
+        self.path: Path | None = None
+        """The file that has all of them; None while there is none."""
+
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
 
     def add(self, line: Line) -> None:
         """Adds a line at the end."""
         with self._lock:
             self._lines.append(line)
             self.total += 1
+            self._keep(line)
 
-    def since(self, seen: int) -> list[Line]:
-        """The lines after the first `seen`, as far as they are still kept."""
+    def since(self, seen: int) -> Found:
+        """The lines after the first `seen`, as far as they are still in memory."""
         with self._lock:
             skipped = max(0, len(self._lines) - (self.total - seen))
-            return list(islice(self._lines, skipped, None))
+            return Found(list(islice(self._lines, skipped, None)), self.total - seen, self.total)
 
-
-class Ear:
-    """Hears what is printed, whole lines at a time, and passes it on to the log book of the present run."""
-
-    def __init__(self) -> None:
-        self.book = LogBook()
-        self.now: Callable[[], Standing] = Standing
-        """How the present run stands: which worker works for which trial."""
-        self._begun: dict[tuple[str, int], str] = {}
-        self._lock = threading.Lock()
-
-    def hear(self, text: str, stream: int = 0) -> None:
-        """Takes in what was written; a line is kept when it ends."""
-        where = self._where()
+    def find(self, is_wanted: Callable[[Line], bool]) -> Found:
+        """Those that are wanted, from the file where not all are in memory: not to be waited for by a screen."""
         with self._lock:
-            whole, newline, begun = (self._begun.pop((where, stream), "") + text).rpartition("\n")
-            if begun:
-                self._begun[(where, stream)] = begun
-        if newline:
-            for line in whole.split("\n"):
-                self.book.add(Line(where, line.rpartition("\r")[2] if not line.endswith("\r") else line[:-1]))
+            lines, seen, path, size = list(self._lines), self.total, self.path, self._written
+        if path is not None and seen > len(lines):
+            with suppress(OSError):  # somebody has removed it
+                return Found(*_looked_through(path, size, is_wanted), seen)
+        wanted = [line for line in lines if is_wanted(line)]
+        return Found(wanted, len(wanted), seen)
 
-    def end(self) -> None:
-        """Keeps the lines that were begun and never ended."""
-        with self._lock:
-            begun, self._begun = self._begun, {}
-        for (where, _), text in begun.items():
-            self.book.add(Line(where, text))
+    def _keep(self, line: Line) -> None:
+        if self._descriptor >= 0:
+            self._write([line])
+        elif (path := self._file()) is not None:
+            self._file = lambda: None
+            try:
+                with unobserved():  # whoever prints first has not opened it
+                    path.parent.mkdir(exist_ok=True)
+                    self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+            except OSError:
+                return
+            self.path = path
+            self._write([*self._lines])
 
-    def _where(self) -> str:
-        process = speaker.get()
-        if not process:
-            return job_here.get()
-        place = f"worker {process}"
-        return next((busy.label for busy in self.now().busy if busy.where == place), "")
-
-
-class _Stream(io.TextIOBase):
-    """A text stream into an ear."""
-
-    encoding = "utf-8"
-    errors = "replace"
-
-    def __init__(self, ear: Ear, number: int) -> None:
-        self._ear = ear
-        self._number = number
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        self._ear.hear(text, self._number)
-        return len(text)
-
-    def fileno(self) -> int:
-        """The descriptor for child processes that are to inherit this stream."""
-        return self._number
+    def _write(self, lines: list[Line]) -> None:
+        data = "".join(f"{line.told}\n" for line in lines).encode("utf-8", "replace")
+        try:
+            self._written += os.write(self._descriptor, data)
+        except OSError:  # the disk is full
+            os.close(self._descriptor)
+            self._descriptor, self.path = -1, None
 
 
-class _Handler(logging.Handler):
-    """Passes on what is logged."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(self.format(record) + "\n")
-
-
-@contextmanager
-def listening(ear: Ear) -> Iterator[None]:
-    """While entered, Python's streams and the logger of crystallize speak to `ear`."""
-    before = sys.stdout, sys.stderr
-    logger, handler = logging.getLogger("crystallize"), _Handler()
-    propagate = logger.propagate
-    logger.addHandler(handler)
-    logger.propagate = False
-    sys.stdout, sys.stderr = _Stream(ear, 1), _Stream(ear, 2)
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = before
-        logger.removeHandler(handler)
-        logger.propagate = propagate
-        ear.end()
-
-
-@contextmanager
-def owning_terminal(ear: Ear) -> Iterator[int]:
-    """While entered, the screen is drawn over a descriptor of its own; what is written to 1 and 2 goes to `ear`.
-
-    Yields the descriptor of the terminal, for programs that take it over for a while.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = {number: os.dup(number) for number in (1, 2)}
-    before = sys.__stdout__, sys.__stderr__
-    source, drain = os.pipe()
-    for number in kept:
-        os.dup2(drain, number)
-    os.close(drain)
-    files = {n: os.fdopen(os.dup(fd), "w", encoding="utf-8", errors="replace") for n, fd in kept.items()}
-    sys.__stdout__, sys.__stderr__ = files[1], files[2]  # type: ignore[misc]
-    thread = threading.Thread(target=_pass_on, args=(source, ear), name="crystallize-native-output", daemon=True)
-    thread.start()
-    try:
-        yield kept[1]
-    finally:
-        sys.__stdout__, sys.__stderr__ = before  # type: ignore[misc]
-        for number, descriptor in kept.items():
-            files[number].close()
-            os.dup2(descriptor, number)
-            os.close(descriptor)
-
-
-def _pass_on(source: int, ear: Ear) -> None:
-    with os.fdopen(source, "rb", buffering=0) as pipe:
-        while data := pipe.read(1 << 16):
-            ear.hear(data.decode("utf-8", "replace"), 3)
+def _looked_through(path: Path, size: int, is_wanted: Callable[[Line], bool]) -> tuple[list[Line], int]:
+    """The last `MOST_LINES` of those wanted in the first `size` bytes, and how many of them there are."""
+    found: deque[Line] = deque(maxlen=MOST_LINES)
+    count = 0
+    with path.open("rb") as file:
+        while size > 0 and (data := file.readline()):
+            size -= len(data)
+            line = Line.read(data.decode("utf-8", "replace").rstrip("\n"))
+            if is_wanted(line):
+                found.append(line)
+                count += 1
+    return list(found), count

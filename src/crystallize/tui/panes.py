@@ -1,9 +1,9 @@
-"""The tabs of a run screen: what was printed, what came out, why, what failed, and all of it as data."""
+"""The tabs of a run screen beside the log: what came out, why, what failed, and all of it as data."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,101 +13,23 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
-from textual.widgets import Input, Label, OptionList, Select, Static, TextArea
+from textual.widgets import Label, OptionList, Select, Static, TextArea
 from textual.widgets.option_list import Option
 
+from crystallize.errors import CrystallizeError
 from crystallize.experiment.reports.candidates import Candidate, print_candidates
 from crystallize.experiment.reports.explained import print_explanations
 from crystallize.experiment.reports.explanation import Explanation
 from crystallize.experiment.reports.lines import line
 from crystallize.experiment.reports.live import Failure, LiveNode
-from crystallize.tui.boxes import Field
-from crystallize.tui.lines import LogLines, Recorded
-from crystallize.tui.logbook import MOST_LINES, Line, LogBook
+from crystallize.tui.aside import aside
+from crystallize.tui.lines import Recorded
 from crystallize.tui.rendering import recorded
-from crystallize.tui.target import Outcome
+from crystallize.tui.target import Outcome, Written
 from crystallize.words import near, plural
 
-_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|.)")
 RUNS_SHOWN = 5
 ARTIFACTS_IN_SIGHT, FAILURES_IN_SIGHT = 12, 10
-
-
-class LogPane(Vertical):
-    """What was printed, as it is printed; of all experiments, or of the one under the cursor."""
-
-    def compose(self) -> ComposeResult:
-        with Horizontal(classes="bar"):
-            yield Label("", id="log-of")
-            yield Field(placeholder="filter", id="log-filter")
-        yield LogLines(id="log", max_lines=MOST_LINES)
-
-    def on_mount(self) -> None:
-        self._book = LogBook()
-        self._seen = 0
-        self._only = ""
-        self._words: list[str] = []
-        self._tell()
-
-    def follow(self, book: LogBook) -> None:
-        """Takes in what was added to `book` since the last call."""
-        if book is not self._book:
-            self._book = book
-            self._again()
-        elif book.total != self._seen:
-            total = book.total
-            self._write(book.since(self._seen))
-            self._seen = total
-
-    def only(self, experiment: str) -> None:
-        """Shows the lines of one experiment; of all when it is empty."""
-        if experiment != self._only:
-            self._only = experiment
-            self._again()
-            self._tell()
-
-    @property
-    def is_filtered(self) -> bool:
-        """Whether lines of some experiments are left out."""
-        return bool(self._only)
-
-    @property
-    def text(self) -> str:
-        """The lines in sight."""
-        return "\n".join(self._log.lines)
-
-    @property
-    def _log(self) -> LogLines:
-        return self.query_one(LogLines)
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        event.stop()
-        self._words = event.value.casefold().split()
-        self._again()
-
-    def _again(self) -> None:
-        self._log.clear()
-        self._seen = self._book.total
-        self._write(self._book.since(0))
-
-    def _write(self, lines: Sequence[Line]) -> None:
-        shown = [_log_line(each) for each in lines if self._is_wanted(each)]
-        if shown:
-            self._log.write_lines(shown)
-
-    def _is_wanted(self, each: Line) -> bool:
-        if self._only and each.where.partition("/")[0] != self._only:
-            return False
-        text = f"{each.where} {each.text}".casefold()
-        return all(word in text for word in self._words)
-
-    def _tell(self) -> None:
-        self.query_one("#log-of", Label).update(f"only {self._only} (f: all)" if self._only else "all (f: only one)")
-
-
-def _log_line(each: Line) -> str:
-    text = _ESCAPES.sub("", each.text)
-    return f"{each.where} │ {text}" if each.where else text
 
 
 class SummaryPane(VerticalScroll):
@@ -127,17 +49,17 @@ class SummaryPane(VerticalScroll):
         yield Recorded(id="older")
 
     def on_mount(self) -> None:
-        self._paths: list[Path] = []
+        self._written: Sequence[Written] = ()
         self._outcome: Outcome | None = None
         self._older: Mapping[str, Sequence[Candidate]] = {}
-        self._list_artifacts([])
+        self._list("", [])
         self.query_one("#summary-text", Recorded).show(lambda console: console.print("nothing has run yet"))
 
     def show(self, outcome: Outcome) -> None:
         """What came of a run."""
         self._outcome = outcome
         self.query_one("#summary-text", Recorded).show(outcome.show)
-        self._list_artifacts(outcome.artifacts())
+        self._list(outcome.word, outcome.written())
 
     def show_older(self, candidates: Mapping[str, Sequence[Candidate]]) -> None:
         """What earlier runs gave."""
@@ -151,7 +73,14 @@ class SummaryPane(VerticalScroll):
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        self.post_message(self.Open(self._paths[event.option_index]))
+        self._open(self._written[event.option_index])
+
+    @aside("open")
+    def _open(self, written: Written) -> None:
+        try:
+            self.post_message(self.Open(written.path()))
+        except (CrystallizeError, OSError) as error:
+            self.app.call_from_thread(partial(self.notify, str(error), severity="error"))
 
     def _print(self, console: Console) -> None:
         if self._outcome is not None:
@@ -164,16 +93,16 @@ class SummaryPane(VerticalScroll):
                 line(console, ("runs of ", "dim"), (name, "bold"))
                 print_candidates(console, listed[:RUNS_SHOWN])
 
-    def _list_artifacts(self, artifacts: Sequence[tuple[str, Path]]) -> None:
+    def _list(self, word: str, written: Sequence[Written]) -> None:
         listed = self.query_one("#artifacts", OptionList)
         listed.clear_options()
-        self._paths = [path for _, path in artifacts]
-        listed.add_options(Option(Text.assemble(f"{told}  ", (near(path), "dim"))) for told, path in artifacts)
-        listed.display = bool(self._paths)
-        listed.styles.height = min(len(self._paths), ARTIFACTS_IN_SIGHT)  # else all of them are measured, every time
+        self._written = written
+        listed.add_options(Option(Text.assemble(f"{each.told}  ", (each.about, "dim"))) for each in written)
+        listed.display = bool(written)
+        listed.styles.height = min(len(written), ARTIFACTS_IN_SIGHT)  # else all of them are measured, every time
         title = self.query_one("#artifacts-title", Static)
-        title.display = bool(self._paths)
-        title.update(f"{plural(len(self._paths), 'artifact')} (enter opens)")
+        title.display = bool(written)
+        title.update(f"{plural(len(written), word)} (enter opens)")
 
 
 class WhyPane(VerticalScroll):
@@ -278,8 +207,8 @@ class ErrorsPane(Vertical):
 
 def _headline(failure: Failure) -> Text:
     word = ("blocked  ", "magenta") if failure.is_blocked else ("failed   ", "bold red")
-    last = failure.text.strip().splitlines()[-1:] or [""]
-    return Text.assemble(word, (failure.where, "bold"), f"  {last[0].strip()}")
+    last = next(reversed(failure.text.strip().splitlines()), "").strip()
+    return Text.assemble(word, (failure.where, "bold"), "  ", last.removeprefix(f"{failure.where} "))
 
 
 class DataPane(Vertical):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from time import monotonic
 
 from crystallize.engine.interrupt import Interrupt
 from crystallize.experiment.reports.live import Failure, LiveRun
 from crystallize.experiment.reports.opened import Choices
 from crystallize.experiment.results.result import Result
-from crystallize.tui.logbook import Ear, Line, LogBook, listening
+from crystallize.history.live import log_of
+from crystallize.tui.ear import Ear, listening
+from crystallize.tui.logbook import Line, LogBook
 from crystallize.tui.target import Concluded, Loaded, Outcome, Shown, Target
 
 
@@ -20,7 +23,7 @@ class Performance:
         self.target = target
         self.choices = choices
         self.live = LiveRun()
-        self.log = LogBook()
+        self.log = LogBook(self._log_file)
         self.opened: Loaded | None = None
         """Once it is loaded."""
         self.nodes: Sequence[Shown] = ()
@@ -66,6 +69,10 @@ class Performance:
             self.live.failures.append(Failure(self.target.name, "stopped at once; what had finished is kept"))
         except BaseException as error:
             self.live.failures.append(Failure.of(self.target.name, error))
+
+    def _log_file(self) -> Path | None:
+        """Where what it prints is kept; known as soon as it has a number."""
+        return log_of(self.opened.store_folder, self.live.number) if self.opened and self.live.number else None
 
     def _begin(self, nodes: Sequence[Shown]) -> None:
         self.nodes = nodes

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -26,12 +27,14 @@ from crystallize.history.history import History, RunRow
 from crystallize.plan.job import Job
 from crystallize.session import Session
 from crystallize.settings import Settings
+from crystallize.store.record import Output
 from crystallize.store.store import Store
-from crystallize.tui.target import Outcome, Say, Shown
+from crystallize.tui.target import Outcome, Say, Shown, Written
 from crystallize.valohai.document import Document, read_document
-from crystallize.valohai.form import Key, check, fields_of, specified
+from crystallize.valohai.form import Key, check, check_inputs, fields_of, input_fields, specified
 from crystallize.valohai.log import Line
 from crystallize.valohai.pinning import parse_pins
+from crystallize.valohai.references import References
 from crystallize.valohai.results import NodeRow, Results, reason_of
 from crystallize.valohai.running import Asked, PipelineRun
 from crystallize.valohai.spec import NodeSpec, PipelineSpec
@@ -104,14 +107,20 @@ class LoadedPipeline:
         self.switched_off: Mapping[str, frozenset[str]] = {}
         self._document = document
         self._spec = specified(document, name, {})
-        self.fields = fields_of(document, name)
+        self.fields = [*fields_of(document, name), *input_fields(self._spec)]
+        with Session(self.settings, write=False) as session:
+            self.store_folder = session.store(self.settings.root / self.settings.artifact_root).folder
         skipped = [node.name for node in self._spec.nodes if node.kind == "deployment"]
         self.faults = [f"{node}: skipped; deployments are not carried out here" for node in skipped]
 
     def refusal(self, values: Mapping[Key, object]) -> str:
         """Why these values cannot be given; empty when they can."""
         try:
-            check(specified(self._document, self.name, values))
+            spec = specified(self._document, self.name, values)
+            check(spec)
+            with Session(self.settings, write=False) as session:
+                store = session.store(self.settings.root / self.settings.artifact_root)
+                check_inputs(spec, References(spec.path.parent, store))
         except DefinitionError as error:
             return f"{error.key}: {error.fact}; {error.remedy}" if error.key else str(error)
         return ""
@@ -166,7 +175,7 @@ class LoadedPipeline:
         running, spec = self._running(choices, listen, results, live)
         begin(_nodes(spec))
         running.run(lambda name: say("", f"commands run in: {name}"), interrupt)
-        return PipelineOutcome(self.name, results)
+        return PipelineOutcome(self.name, results, self.settings)
 
     def _running(
         self, choices: Choices, listener: Callable[[int, Line], None] | None = None, *watchers: Results | LiveRun
@@ -187,6 +196,7 @@ class PipelineOutcome:
 
     pipeline: str
     results: Results
+    settings: Settings
 
     def show(self, console: Console) -> None:
         """A row per execution, then what each of them said and wrote."""
@@ -209,9 +219,24 @@ class PipelineOutcome:
         for notice in self.results.notices:
             line(console, ("note: ", "yellow"), notice)
 
-    def artifacts(self) -> list[tuple[str, Path]]:
-        """None: outputs of executions lie in the store only."""
-        return []
+    @property
+    def word(self) -> str:
+        """Of executions."""
+        return "output"
+
+    def written(self) -> list[Written]:
+        """Per execution. They lie in the store only; what is opened is put beside it, until the store is swept."""
+        return [
+            Written(f"{row.short} · {output.name}", f"{output.size_bytes:,} bytes", partial(self._laid, row, output))
+            for row, output in self.results.outputs
+        ]
+
+    def _laid(self, row: NodeRow, output: Output) -> Path:
+        with Session(self.settings, write=False) as session:
+            store = session.store(self.settings.root / self.settings.artifact_root)
+            path = store.scratch_folder() / f"opened-{row.record}" / output.name
+            store.lay(output, path)
+        return path
 
     def json(self) -> str:
         """One object per execution."""

@@ -24,7 +24,7 @@ class PlainScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         yield TextArea(self._text, read_only=True, id="plain", show_line_numbers=False, soft_wrap=False)
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     def action_copy(self) -> None:
         """Copies the whole text, also over ssh where the terminal allows."""

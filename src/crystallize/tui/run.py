@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,25 +11,26 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Button, Footer, Static, TabbedContent, TabPane
+from textual.widgets import Button, Static, TabbedContent, TabPane
 
-from crystallize.errors import DefinitionError
+from crystallize.errors import CrystallizeError
 from crystallize.experiment.folders.switches import read_switches, write_switches
 from crystallize.experiment.objects.constants import BASELINE_CONDITION
-from crystallize.experiment.reports.candidates import Candidate
 from crystallize.experiment.reports.live import Failure
 from crystallize.experiment.reports.opened import Choices
 from crystallize.tui.bench import Bench, Task
 from crystallize.tui.board import Board
 from crystallize.tui.form import FormScreen
 from crystallize.tui.heading import heading
+from crystallize.tui.keys import Keys
 from crystallize.tui.lines import Recorded
-from crystallize.tui.panes import DataPane, ErrorsPane, LogPane, SummaryPane, WhyPane
+from crystallize.tui.log_pane import LogPane
+from crystallize.tui.panes import DataPane, ErrorsPane, SummaryPane, WhyPane
 from crystallize.tui.performance import Performance
 from crystallize.tui.pipeline import Pipeline
 from crystallize.tui.plain import PlainScreen
 from crystallize.tui.reuse import ReuseScreen
-from crystallize.tui.target import Foresight, Loaded, Target
+from crystallize.tui.target import Loaded, Prepared, Target
 from crystallize.valohai.form import Key
 
 TICK_SECONDS = 0.2
@@ -37,15 +38,6 @@ TICK_SECONDS = 0.2
 LOG_TICKS = 2
 """Between two looks at the log."""
 TABS = ("logs", "summary", "why", "errors", "data")
-
-
-class Prepared:
-    """What was found out before a run."""
-
-    def __init__(self, opened: Loaded, outlook: Foresight, candidates: Mapping[str, Sequence[Candidate]]) -> None:
-        self.opened = opened
-        self.outlook = outlook
-        self.candidates = candidates
 
 
 class RunScreen(Screen[None]):
@@ -89,16 +81,17 @@ class RunScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("R", "run", "Run/Cancel"),
+        Binding("x", "switch", "On/off"),
         Binding("l", "rerun(False)", "Reuse off"),
         Binding("L", "rerun(True)", "All off"),
-        Binding("x", "switch", "On/off"),
-        Binding("b", "reuse", "Reuse nodes"),
         Binding("escape,q", "app.leave_screen", "Back"),
         Binding("S", "tab('summary')", "Summary"),
+        Binding("b", "reuse", "Reuse nodes"),
         Binding("t", "plain", "Plain text"),
         Binding("e", "editor", "Editor", show=False),
         Binding("c", "configure", "Configure", show=False),
         Binding("f", "follow", "One log", show=False),
+        Binding("O", "log", "Whole log", show=False),
         Binding("y", "copy", "Copy", show=False),
         *(Binding(str(n), f"tab('{tab}')", tab.title(), show=False) for n, tab in enumerate(TABS, 1)),
     ]
@@ -136,7 +129,7 @@ class RunScreen(Screen[None]):
                     yield ErrorsPane()
                 with TabPane("Data", id="data-tab"):
                     yield DataPane()
-        yield Footer()
+        yield Keys()
 
     def on_mount(self) -> None:
         self.set_interval(TICK_SECONDS, self._tick)
@@ -344,6 +337,14 @@ class RunScreen(Screen[None]):
         pane = self.query_one(LogPane)
         pane.only("" if pane.is_filtered else self._board.name_of_node)
 
+    def action_log(self) -> None:
+        """Opens the file that has all that was printed."""
+        path = self.query_one(LogPane).path
+        if path is None:
+            self.notify("nothing was printed, or it could not be kept in a file")
+        else:
+            self.post_message(self.Edit(str(path)))
+
     def action_plain(self) -> None:
         """The present tab as text to select and copy."""
         self.app.push_screen(PlainScreen(self._present_text()))
@@ -381,7 +382,7 @@ class RunScreen(Screen[None]):
 
         try:
             self.app.push_screen(FormScreen(pipeline.load(), self._values), given)
-        except DefinitionError as error:
+        except CrystallizeError as error:
             self.notify(str(error), severity="error")
 
     def on_errors_pane_edit(self, event: ErrorsPane.Edit) -> None:

@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer, Input, Static, Tree
+from textual.widgets import Input, Static, Tree
 
 from crystallize.errors import CrystallizeError
 from crystallize.experiment.folders.listing import Item, Listing, matching
@@ -25,6 +25,7 @@ from crystallize.tui.boxes import Field
 from crystallize.tui.details import Details, Look
 from crystallize.tui.experiment_tree import Entry, ExperimentTree, target_of
 from crystallize.tui.faults import FaultScreen
+from crystallize.tui.keys import Keys
 from crystallize.tui.target import Target
 from crystallize.valohai.listing import PipelineListing
 from crystallize.words import plural
@@ -70,15 +71,15 @@ class SelectScreen(Screen[None]):
             self.look = look
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "want('new')", "New"),
         Binding("o", "choose(False)", "Open"),
+        Binding("n", "want('new')", "New"),
         Binding("c", "want('edit')", "Configure"),
-        Binding("e", "fault", "Error"),
-        Binding("E", "want('editor')", "Editor", show=False),
         Binding("slash", "search", "Search", key_display="/"),
-        Binding("r", "rescan", "Rescan"),
         Binding("h", "want('history')", "History"),
         Binding("s", "want('store')", "Store"),
+        Binding("e", "fault", "Error"),
+        Binding("r", "rescan", "Rescan"),
+        Binding("E", "want('editor')", "Editor", show=False),
         Binding("escape", "clear_search", "Clear search", show=False),
     ]
 
@@ -105,7 +106,7 @@ class SelectScreen(Screen[None]):
                 yield ExperimentTree()
                 yield Static(EMPTY, id="empty")
             yield Details()
-        yield Footer()
+        yield Keys()
 
     def on_mount(self) -> None:
         self.query_one("#empty").display = False

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable, Static
 
 from crystallize.errors import CrystallizeError, in_words
 from crystallize.experiment.reports.status import Status
@@ -19,6 +19,7 @@ from crystallize.store.forget import forget
 from crystallize.store.sweep import Rules, Sweeping, plan_sweep, sweep
 from crystallize.tui.aside import aside
 from crystallize.tui.asking import AskScreen
+from crystallize.tui.keys import Keys
 from crystallize.words import duration, near, plural, size
 
 
@@ -42,7 +43,7 @@ class StoreScreen(Screen[None]):
         yield Static(id="top")
         yield DataTable(id="held", cursor_type="row")
         yield Static("", id="store-note")
-        yield Footer()
+        yield Keys()
 
     def on_mount(self) -> None:
         self._table.add_columns("experiment", "trials", "results", "took", "artifacts", "needed")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from rich.console import Console
 
@@ -17,6 +18,8 @@ from crystallize.experiment.reports.live import LiveRun
 from crystallize.experiment.reports.opened import Choices, Known, Opened
 from crystallize.experiment.reports.summary import print_results
 from crystallize.experiment.results.result import Result
+from crystallize.session import Session
+from crystallize.words import near
 
 Say = Callable[[str, str], None]
 """Takes a label and a line for the log."""
@@ -63,12 +66,28 @@ class Foresight(Protocol):
     def counts(self) -> dict[str, dict[str, dict[str, int]]]: ...
 
 
+class Written(NamedTuple):
+    """A file that a run wrote, or that it reused."""
+
+    told: str
+    """Who wrote it, and what it is called."""
+    about: str
+    """Where it lies, or how large it is."""
+    path: Callable[[], Path]
+    """Where it can be opened; puts it there first if need be, so it is not to be waited for by a screen. Raises
+    StoreError and OSError."""
+
+
 class Outcome(Protocol):
     """What came of a run."""
 
     def show(self, console: Console) -> None: ...
-    def artifacts(self) -> list[tuple[str, Path]]:
-        """What is called what, and where it lies."""
+    @property
+    def word(self) -> str:
+        """What a file is called here."""
+
+    def written(self) -> list[Written]:
+        """All files, those of one node together."""
 
     def json(self) -> str: ...
     def xml(self) -> str: ...
@@ -83,6 +102,10 @@ class Loaded(Protocol):
     def faults(self) -> Sequence[str]: ...
     @property
     def switched_off(self) -> Mapping[str, frozenset[str]]: ...
+    @property
+    def store_folder(self) -> Path:
+        """Where the store lies whose history numbers its runs."""
+
     def edges(self) -> Mapping[str, Sequence[str]]:
         """Node → what it reads, in the order in which they run."""
 
@@ -98,6 +121,14 @@ class Loaded(Protocol):
         begin: Callable[[Sequence[Shown]], None],
     ) -> Outcome:
         """Runs it; `begin` is told the nodes before the first of them starts."""
+
+
+class Prepared(NamedTuple):
+    """What was found out before a run."""
+
+    opened: Loaded
+    outlook: Foresight
+    candidates: Mapping[str, Sequence[Candidate]]
 
 
 class Target(Protocol):
@@ -136,6 +167,12 @@ class Graph:
 class LoadedGraph(Opened):
     """A graph that can be foreseen and run. Raises DefinitionError when it cannot be loaded."""
 
+    def __init__(self, config: Path) -> None:
+        super().__init__(config)
+        first = self.graph.experiments[self.graph.order()[0]]
+        with Session(self.settings, write=False) as session:
+            self.store_folder = session.store(first.artifact_root).folder
+
     def edges(self) -> Mapping[str, Sequence[str]]:
         """Experiment → what it reads, in the order in which they run."""
         edges = self.graph.edges()
@@ -165,10 +202,15 @@ class Concluded:
         """A section per experiment."""
         print_results(console, self.results)
 
-    def artifacts(self) -> list[tuple[str, Path]]:
+    @property
+    def word(self) -> str:
+        """Of experiments."""
+        return "artifact"
+
+    def written(self) -> list[Written]:
         """Per experiment, file and condition."""
         return [
-            (f"{name} · {file} · {condition}", path)
+            Written(f"{name} · {file} · {condition}", near(path), partial(Path, path))
             for name, result in self.results.items()
             for file, paths in result.artifacts.items()
             for condition, path in paths.items()

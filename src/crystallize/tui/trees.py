@@ -1,6 +1,7 @@
 """Trees of many rows that are filled at once and drawn again often; Textual's own take every change to be the only one.
 
-Reaches into what Textual keeps to itself: which lines it has drawn, and when it counts its rows.
+Reaches into what Textual keeps to itself: which lines it has drawn, and when it counts its rows; see
+`tests/tui/test_textual.py`.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class QuietTree(Tree[T]):
 
     def put_cursor(self, node: TreeNode[T] | None) -> None:
         """Puts the cursor on a row at once: a key that comes right after a filling finds it there."""
-        assert self._tree_lines is not None, "looking at them gives every row its line"
+        assert self.last_line is not None, "counting the rows gives each of them its line"
         while node is not None and node.line < 0:  # folded away
             node = node.parent
         self.cursor_line = -1 if node is None else node.line
@@ -57,7 +58,9 @@ class QuietTree(Tree[T]):
         self._line_cache.clear()
         before, self._told = self._told, {}
         top = self.scroll_offset.y
-        for line in self._tree_lines[top : top + self.size.height]:
-            told = self._told[line.node] = self.render_label(line.node, NULL_STYLE, NULL_STYLE)
-            if before.get(line.node) != told:
-                line.node.refresh()
+        for line in range(top, top + self.size.height):
+            node = self.get_node_at_line(line)
+            if node is not None:
+                told = self._told[node] = self.render_label(node, NULL_STYLE, NULL_STYLE)
+                if before.get(node) != told:
+                    node.refresh()

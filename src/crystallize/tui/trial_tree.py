@@ -112,7 +112,7 @@ class TrialTree(QuietTree[ConditionRow]):
 
     def _replicate(self, row: ConditionRow, live: LiveCondition | None) -> Text:
         number, each = row.replicate or 0, self._conditions[row.condition].each
-        state = State.WAITING if live is None else live.trials.get(number, State.WAITING)
+        state = State.WAITING if live is None else live[number]
         return Text.assemble(mark(state), f" {each} {number}  ", (state.word if live is not None else "", "dim"))
 
 
@@ -120,7 +120,7 @@ def _strip(live: LiveCondition) -> Text:
     if live.total > WIDEST_STRIP:
         return Text(f"{live.settled}/{live.total}  {live.told()}")
     text = Text()
-    for state in live.trials.values():
+    for state in live:
         character, style = MARKS[state]
         text.append(character, style=style)
     return text

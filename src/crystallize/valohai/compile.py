@@ -196,7 +196,7 @@ def _node(spec: PipelineSpec, node: NodeSpec, control: Control, around: Surround
     source = around.sources[node.commit]
     recipe = _recipe(spec, node, source, around)
     key = around.store.secret_key
-    own = [each for name, each in node.inputs.items() if name not in _replaced(node, spec)]
+    own = [each for name, each in node.inputs.items() if name not in spec.replaced(node)]
     notes = [note for each in own for note in fragile_notes(each)]
     table = NOTHING if node.pinned else shared_table(recipe, node.inputs, around.runtime, key, notes)
     made = Node(
@@ -217,7 +217,7 @@ def _node(spec: PipelineSpec, node: NodeSpec, control: Control, around: Surround
 def _resolve_references(node: Node, spec: PipelineSpec) -> None:
     """Looks at the files of every reference now: before anything runs, and once for all children."""
     for name, each in node.spec.inputs.items():
-        if name not in _replaced(node.spec, spec):
+        if name not in spec.replaced(node.spec):
             key = f"{node.spec.key}.inputs.{name}"
             node.static[name] = [
                 candidate
@@ -227,13 +227,6 @@ def _resolve_references(node: Node, spec: PipelineSpec) -> None:
             ]
 
 
-def _replaced(node: NodeSpec, spec: PipelineSpec) -> set[str]:
-    """The inputs whose references edges stand in for."""
-    if node.append:
-        return set()
-    return {edge.target_key for edge in spec.edges if edge.target == node.name and edge.target_type == "input"}
-
-
 def _add_fetches(
     spec: PipelineSpec, node: Node, child: int | None, own: Mapping[str, Any], fetches: Fetches
 ) -> set[int]:
@@ -241,7 +234,7 @@ def _add_fetches(
     needed: set[int] = set()
     for name, each in node.spec.inputs.items():
         remote = [reference for reference in each.references if scheme_of(reference) in REMOTE]
-        for reference in remote if name not in _replaced(node.spec, spec) else ():
+        for reference in remote if name not in spec.replaced(node.spec) else ():
             slot = (name, child if depends_on_values(reference) else None)
             if depends_on_values(reference):
                 given = {**node.spec.values, **own}

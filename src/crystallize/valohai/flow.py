@@ -160,9 +160,14 @@ def _candidates(node: Node, name: str, values: Mapping[str, Any], yields: Yields
         else:
             found += _written(node, source, edge, yields)
     if not found and not edges and not spec.optional:
-        remedy = f"give it a file with --{name}, a default, or 'optional: true'"
-        raise DefinitionError(f"input '{name}' has no file", path=node.path, key=node.spec.key, remedy=remedy)
+        raise no_file(name, node.path, node.spec)
     return found
+
+
+def no_file(name: str, path: Path, node: NodeSpec) -> DefinitionError:
+    """What is to be raised where nothing says which files an input has."""
+    remedy = f"give it a file with --{name}, a default, or 'optional: true'"
+    return DefinitionError(f"input '{name}' has no file", path=path, key=node.key, remedy=remedy)
 
 
 def _referenced(node: Node, name: str, values: Mapping[str, Any]) -> list[Candidate]:

@@ -1,32 +1,35 @@
-"""What one may give a pipeline before it runs: its own parameters and those of its nodes, with type, help and default.
+"""What one may give a pipeline before it runs: its parameters, those of its nodes and their inputs.
 
 For forms that people fill in; what is given is typed and checked by the same code as on the command line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from crystallize.valohai.document import Document
+from crystallize.valohai.flow import depends_on_values, no_file
 from crystallize.valohai.project import document_of_commit
+from crystallize.valohai.references import REMOTE, References, scheme_of
 from crystallize.valohai.spec import PipelineSpec
 from crystallize.valohai.specify import pipeline_spec
 from crystallize.valohai.values import typed_values
 from crystallize.valohai.wiring import step_of
 
 Key = tuple[str, ...]
-"""``(parameter,)`` of the pipeline, or ``(node, parameter)``."""
+"""``(parameter,)`` of the pipeline, ``(node, parameter)``, or ``(node, INPUTS, input)``."""
+INPUTS = "inputs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One parameter."""
+    """One parameter, or one input of a node."""
 
     key: Key
     kind: str
-    """``integer``, ``float``, ``string`` or ``flag``; ``value`` where it is not known."""
+    """``integer``, ``float``, ``string`` or ``flag``; ``value`` where it is not known; ``URI`` of an input."""
     default: Any = None
     """None: it is unset."""
     help: str = ""
@@ -37,7 +40,7 @@ class Field:
     @property
     def name(self) -> str:
         """As it is written: ``rows``, or ``train.rows``."""
-        return ".".join(self.key)
+        return ".".join(self.key if len(self.key) < 3 else (self.key[0], self.key[2]))
 
 
 def fields_of(document: Document, name: str) -> list[Field]:
@@ -58,9 +61,23 @@ def fields_of(document: Document, name: str) -> list[Field]:
     return found
 
 
-def specified(
-    document: Document, name: str, given: Mapping[Key, Any], inputs: Mapping[tuple[str, str], Sequence[str]] = {}
-) -> PipelineSpec:
+def input_fields(spec: PipelineSpec) -> list[Field]:
+    """The inputs of nodes that have their files from no edge alone, with their default URIs."""
+    return [
+        Field(
+            key=(node.name, INPUTS, name),
+            kind="URI",
+            default=list(each.references) or None,
+            help=(node.step.inputs[name].description or "") if node.step and name in node.step.inputs else "",
+            several=True,
+        )
+        for node in spec.nodes
+        for name, each in node.inputs.items()
+        if name not in spec.replaced(node)
+    ]
+
+
+def specified(document: Document, name: str, given: Mapping[Key, Any]) -> PipelineSpec:
     """The pipeline with what was given for parameters and for the inputs of nodes.
 
     Raises UnknownNameError and DefinitionError.
@@ -71,7 +88,7 @@ def specified(
         name,
         parameters={key[0]: value for key, value in given.items() if len(key) == 1},
         node_values={(key[0], key[1]): value for key, value in given.items() if len(key) == 2},
-        node_inputs=inputs,
+        node_inputs={(key[0], key[2]): value for key, value in given.items() if len(key) == 3},
         documents={commit: document_of_commit(document.path, commit) for commit in commits},
     )
 
@@ -81,6 +98,22 @@ def check(spec: PipelineSpec) -> None:
     for node in spec.nodes:
         if node.kind != "deployment":
             typed_values(node.parameters, node.values, path=spec.path, key=node.key, undeclared=True)
+
+
+def check_inputs(spec: PipelineSpec, references: References) -> None:
+    """Looks for the files of all inputs, as far as they are on this machine; reads no contents.
+
+    Raises DefinitionError for the first input that has none, and for one whose URI cannot be understood.
+    """
+    for node in spec.nodes:
+        for name, each in node.inputs.items():
+            if name in spec.replaced(node) or node.pinned:
+                continue
+            if not each.references and not each.optional and name not in spec.fed(node):
+                raise no_file(name, spec.path, node)
+            for reference in each.references:
+                if not depends_on_values(reference) and scheme_of(reference) not in REMOTE:
+                    references.look(reference, path=spec.path, key=f"{node.key}.inputs.{name}")
 
 
 def _field(key: Key, definition: Any, default: Any, said: str | None) -> Field:

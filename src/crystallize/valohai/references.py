@@ -21,7 +21,6 @@ from crystallize.valohai.spec import InputSpec
 from crystallize.valohai.task import File, LocalFile
 
 REMOTE = ("http", "https", "s3", "gs", "azure")
-_NOT_HERE = ("dataset", "swift")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,33 +64,39 @@ class References:
 
         Raises MissingFileError when it stands for none, DefinitionError when it cannot be understood.
         """
-        scheme = scheme_of(reference)
-        if scheme == "datum":
+        if scheme_of(reference) == "datum":
             return [self._datum(reference, path, key)]
-        if scheme == "file":
-            return self._files(unquote(urlsplit(reference).path), reference, path, key)
-        if scheme in _NOT_HERE or scheme:
-            remedy = "use a path, file://, datum://, http(s)://, s3://, gs:// or azure://"
-            raise DefinitionError(f"'{reference}' cannot be fetched here", path=path, key=key, remedy=remedy)
-        return self._files(reference, reference, path, key)
+        folder, files = self._files(reference, path, key)
+        try:
+            return [self._local(each, folder, reference) for each in files]
+        except OSError as error:
+            raise _unreadable(reference, error, path, key) from error
 
-    def _files(self, text: str, reference: str, path: Path, key: str) -> list[Candidate]:
-        base, pattern = _split_glob(text)
+    def look(self, reference: str, *, path: Path, key: str) -> None:
+        """Raises what `resolve` would raise, reading no contents."""
+        if scheme_of(reference) == "datum":
+            self._datum(reference, path, key)
+        else:
+            self._files(reference, path, key)
+
+    def _files(self, reference: str, path: Path, key: str) -> tuple[Path, list[Path]]:
+        """The files that a path or a glob stands for, after the folder that they are named from."""
+        base, pattern = _split_glob(_path_in(reference, path, key))
         folder = self._root / base
         try:
-            found = sorted(_matches(folder, pattern)) if pattern else [folder] if folder.is_file() else []
-            candidates = [self._local(each, folder if pattern else each.parent, reference) for each in found]
+            if pattern:
+                found = folder, sorted(_matches(folder, pattern))
+            else:
+                found = folder.parent, [folder] if folder.is_file() else []
         except OSError as error:
-            raise MissingFileError(
-                f"'{reference}': {error.strerror}", path=path, key=key, remedy="make it readable"
-            ) from error
-        if not candidates:
+            raise _unreadable(reference, error, path, key) from error
+        if not found[1]:
             fact = (
                 f"'{reference}' is a folder" if folder.is_dir() and not pattern else f"there is no file '{reference}'"
             )
             remedy = f"write '{reference.rstrip('/')}/**'" if folder.is_dir() and not pattern else "check the path"
             raise MissingFileError(fact, path=path, key=key, remedy=remedy)
-        return candidates
+        return found
 
     def _local(self, file: Path, folder: Path, reference: str) -> Candidate:
         seen = file.stat()
@@ -183,6 +188,21 @@ def _name(spec: InputSpec, candidate: Candidate) -> str:
     if spec.keep_directories == "suffix":
         return candidate.below
     return candidate.path.rpartition("/")[2]
+
+
+def _path_in(reference: str, path: Path, key: str) -> str:
+    """The path or glob that a reference to files is."""
+    scheme = scheme_of(reference)
+    if not scheme:
+        return reference
+    if scheme == "file":
+        return unquote(urlsplit(reference).path)
+    remedy = "use a path, file://, datum://, http(s)://, s3://, gs:// or azure://"
+    raise DefinitionError(f"'{reference}' cannot be fetched here", path=path, key=key, remedy=remedy)
+
+
+def _unreadable(reference: str, error: OSError, path: Path, key: str) -> MissingFileError:
+    return MissingFileError(f"'{reference}': {error.strerror}", path=path, key=key, remedy="make it readable")
 
 
 def _split_glob(text: str) -> tuple[str, str]:

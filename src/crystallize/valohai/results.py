@@ -14,7 +14,7 @@ from crystallize.plan import events
 from crystallize.session import Session
 from crystallize.settings import Settings
 from crystallize.store.compare import DIFFERS
-from crystallize.store.record import Record
+from crystallize.store.record import Output, Record
 from crystallize.store.reuse import Hit, Miss
 from crystallize.valohai.execution import EXECUTION
 
@@ -128,6 +128,11 @@ class Results:
             self._add(event.job.index, "blocked", row)
         elif isinstance(event, events.JobCancelled):
             self._add(event.job.index, "cancelled", NodeRow(label=event.job.label, state="cancelled"))
+
+    @property
+    def outputs(self) -> list[tuple[NodeRow, Output]]:
+        """Every file that was written, or was when the reused execution ran, in the order of the plan."""
+        return [(self._rows[index], each) for index, record in sorted(self._records.items()) for each in record.outputs]
 
     def copy_outputs(self, root: Path, settings: Settings, folder: Path) -> None:
         """Copies what was written to `folder`: by node, and by child for tasks; a single execution's right into it.

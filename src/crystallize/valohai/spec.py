@@ -130,3 +130,11 @@ class PipelineSpec:
     def node(self, name: str) -> NodeSpec | None:
         """The node of this name."""
         return next((node for node in self.nodes if node.name == name), None)
+
+    def fed(self, node: NodeSpec) -> set[str]:
+        """The inputs that edges bring files to."""
+        return {edge.target_key for edge in self.edges if edge.target == node.name and edge.target_type == "input"}
+
+    def replaced(self, node: NodeSpec) -> set[str]:
+        """The inputs whose references edges stand in for."""
+        return set() if node.append else self.fed(node)
