@@ -345,3 +345,12 @@ def test_what_another_run_records_meanwhile_is_reused_however_long_the_job_waite
 
     assert planned.works[0].calls == ["begin", "a", "b", "end"]
     assert [event.job.label for event in log.of(events.JobReused)] == ["g/c"]
+
+
+def test_a_plan_that_has_been_run_is_never_taken_for_a_new_one(store: Store) -> None:
+    made = Planned(store.root)
+    made.job("a")
+    run(made, store)
+
+    with pytest.raises(AttributeError, match="table"):
+        run(made, store)

@@ -50,6 +50,7 @@ class Teller:
         """Tells that a job is settled and, if it was the last of its group, ends the group and tells that too."""
         group = event.job.group
         self.tell(_as_fetch(event) if self._only_fetches(group) else event)
+        del event.job.table  # it has decided, and a large plan has many
         self._untold[group] -= 1
         self._end_if_over(group)
 

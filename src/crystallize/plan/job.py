@@ -79,7 +79,7 @@ class Job:
     task: Any
     """Handed to `Work.run` as it is; the engine never looks inside."""
     table: PartTable
-    """The parts shared with the other jobs of its condition."""
+    """The parts shared with the other jobs of its condition. Gone once a run has told that the job is settled."""
     own: tuple[Part, ...]
     """The parts of its own that are known at compile time (replicate, seed)."""
     inputs: tuple[Input, ...] = ()

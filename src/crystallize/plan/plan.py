@@ -26,7 +26,7 @@ class Growth:
 
 @dataclass(slots=True)
 class Plan:
-    """What one run is to bring about."""
+    """What one run is to bring about; no other run can take it up again."""
 
     groups: list[Group] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)

@@ -70,7 +70,7 @@ class Conclusion:
         self._view.settle(self._collected)
         self._node.experiment.artifacts.version = self._view.version
         self._result = result = self._make_result()
-        self._collected.forget()
+        self._let_go()
         if error is not None:
             result.errors.setdefault("setup", _with_traceback(error))
         self._verify(result)
@@ -81,6 +81,12 @@ class Conclusion:
                 result.errors.setdefault("after_run", _with_traceback(raised))
                 error = error or raised
         return error
+
+    def _let_go(self) -> None:
+        """Of what only trials and their result need: a large plan has many experiments."""
+        self._collected.forget()
+        if self._node.work is not None:
+            self._node.work.reads = self._node.work.memo_keys = None
 
     def _pass_on(self, event: events.JobEmitted) -> None:
         """Tells the plugins what a trial has to say."""

@@ -68,7 +68,7 @@ class ExperimentView:
         """The number of the version folder."""
         self._set_paths()
         self._rows = shared.take(self.folder)
-        self._marked: frozenset[str] = frozenset()
+        self._marked: tuple[str, ...] = ()
         """Conditions whose markers this run has seen: one that goes from now on is a wish to the next."""
         self._opened: frozenset[str] = frozenset()
         self._began = False
@@ -97,7 +97,7 @@ class ExperimentView:
         if row is None:
             return None
         if os.path.exists(self._marker(condition)):  # noqa: PTH110  (once per condition of every run)
-            self._marked |= {condition}
+            self._marked += (condition,)
             return None
         if row.after is not None:
             return After(row.after, "completion marker removed")
