@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from textual.command import CommandPalette
 from textual.pilot import Pilot
-from textual.widgets import TabbedContent, Tree
+from textual.widgets import Checkbox, TabbedContent, Tree
 
 from crystallize.cli.main import main
 from crystallize.tui.app import CrystallizeApp
@@ -89,7 +89,7 @@ async def test_the_buttons_of_the_windows_are_in_sight_whatever_is_listed(
     async with opened(tmp_path, size) as pilot:
         await pilot.press("n")
         screen = await screen_of(pilot, CreateScreen)
-        screen.query_one("#use-outputs").value = True  # type: ignore[attr-defined]
+        screen.query_one("#use-outputs", Checkbox).value = True
         await until(pilot, lambda: "made_0" in seen(pilot))
 
         assert screen.query_one("#cancel").region.bottom <= screen.query_one("#dialog").content_region.bottom

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Checkbox
 
 from crystallize import words
 from crystallize.experiment.reports import candidates, live
@@ -60,7 +61,7 @@ async def creating(pilot: Pilot[None]) -> None:
     await pilot.press("n")
     screen = await screen_of(pilot, CreateScreen)
     await pilot.press(*"third")
-    screen.query_one("#use-outputs").value = True  # type: ignore[attr-defined]
+    screen.query_one("#use-outputs", Checkbox).value = True
     await until(pilot, lambda: "producer -> summary" in seen(pilot))
 
 

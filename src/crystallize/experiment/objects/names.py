@@ -16,7 +16,7 @@ from crystallize.errors import DefinitionError, DefinitionTypeError
 Kind = Literal["experiment", "condition", "artifact", "alias"]
 
 FORBIDDEN = frozenset('/\\#:*?"<>|')
-_UNSAFE = re.compile(r'[/\\#:*?"<>|\x00-\x1f\x7f-\x9f\ud800-\udfff]')
+_UNSAFE = re.compile(f"[{re.escape(''.join(sorted(FORBIDDEN)))}\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 """Those, control characters, and halves of characters."""
 LONGEST_BYTES = 200
 """File systems allow 255 bytes; the rest is for the endings of temporary neighbours."""
