@@ -59,6 +59,11 @@ class Settings:
     """The process environment as it was when the settings were read; never shown."""
 
     @property
+    def results_root(self) -> Path:
+        """The folder of results, absolute."""
+        return self.root / self.artifact_root
+
+    @property
     def is_project(self) -> bool:
         """Whether something marks `root` as a project; else it is just the folder one stands in."""
         return _is_root(self.root)

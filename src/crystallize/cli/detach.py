@@ -25,7 +25,7 @@ def detach(settings: Settings, form: Output) -> events.Watcher:
     In the foreground it says which run that is and raises `typer.Exit`. A run that cannot begin is told there too.
     """
     with Session(settings) as session:
-        folder = session.store(settings.root / settings.artifact_root).folder
+        folder = session.store(settings.results_root).folder
     runs_folder(folder).mkdir(exist_ok=True)
     reader, writer = os.pipe()
     sys.stdout.flush()

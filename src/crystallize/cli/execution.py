@@ -189,7 +189,7 @@ def _open() -> Any:
     def opened() -> Iterator[tuple[Ledger, Store]]:
         settings = Settings.load()
         with Session(settings, write=False) as session:
-            store = session.store(settings.root / settings.artifact_root)
+            store = session.store(settings.results_root)
             yield Ledger(store), store
 
     return opened()

@@ -30,7 +30,7 @@ def import_(
 
     settings = Settings.load()
     with Session(settings) as session:
-        root = settings.root / settings.artifact_root
+        root = settings.results_root
         found = import_tree(folder.resolve(), session.store(root), session.history(root))
     out = console.out()
     line(out, f"adopted the metrics of {plural(found.conditions, 'condition')}; {found.present} were there")

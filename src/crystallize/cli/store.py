@@ -269,7 +269,7 @@ def _opened(*, write: bool) -> Iterator[tuple[Session, Store]]:
 
     settings = Settings.load()
     with Session(settings, write=write) as session:
-        yield session, session.store(settings.root / settings.artifact_root)
+        yield session, session.store(settings.results_root)
 
 
 def _check_known(opened: Store, selection: str) -> None:

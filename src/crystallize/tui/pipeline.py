@@ -109,7 +109,7 @@ class LoadedPipeline:
         self._spec = specified(document, name, {})
         self.fields = [*fields_of(document, name), *input_fields(self._spec)]
         with Session(self.settings, write=False) as session:
-            self.store_folder = session.store(self.settings.root / self.settings.artifact_root).folder
+            self.store_folder = session.store(self.settings.results_root).folder
         skipped = [node.name for node in self._spec.nodes if node.kind == "deployment"]
         self.faults = [f"{node}: skipped; deployments are not carried out here" for node in skipped]
 
@@ -119,7 +119,7 @@ class LoadedPipeline:
             spec = specified(self._document, self.name, values)
             check(spec)
             with Session(self.settings, write=False) as session:
-                store = session.store(self.settings.root / self.settings.artifact_root)
+                store = session.store(self.settings.results_root)
                 check_inputs(spec, References(spec.path.parent, store))
         except DefinitionError as error:
             return f"{error.key}: {error.fact}; {error.remedy}" if error.key else str(error)
@@ -128,7 +128,7 @@ class LoadedPipeline:
     def known(self) -> Known | None:
         """What became of its last run; None when it never ran."""
         with Session(self.settings, write=False) as session:
-            store = session.store(self.settings.root / self.settings.artifact_root)
+            store = session.store(self.settings.results_root)
             runs = Archive(store, session.history(store.root)).runs(self.name, 1)
         return Known(runs[0][0], runs[0][1][0] if runs[0][1] else None, {}) if runs else None
 
@@ -152,7 +152,7 @@ class LoadedPipeline:
     def candidates(self) -> Mapping[str, Sequence[Candidate]]:
         """Node → what the last runs had of it, newest first; in the order in which they run."""
         with Session(self.settings, write=False) as session:
-            store = session.store(self.settings.root / self.settings.artifact_root)
+            store = session.store(self.settings.results_root)
             history = session.history(store.root)
             runs = history.runs(self.name, RUNS_OFFERED)
             return {name: [_candidate(self.name, name, run, history, store) for run in runs] for name in self.edges()}
@@ -233,7 +233,7 @@ class PipelineOutcome:
 
     def _laid(self, row: NodeRow, output: Output) -> Path:
         with Session(self.settings, write=False) as session:
-            store = session.store(self.settings.root / self.settings.artifact_root)
+            store = session.store(self.settings.results_root)
             path = store.scratch_folder() / f"opened-{row.record}" / output.name
             store.lay(output, path)
         return path

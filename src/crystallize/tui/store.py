@@ -36,7 +36,7 @@ class StoreScreen(Screen[None]):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self._settings = Settings.load(folder)
-        self._root = self._settings.root / self._settings.artifact_root
+        self._root = self._settings.results_root
         self._status: Status | None = None
 
     def compose(self) -> ComposeResult:

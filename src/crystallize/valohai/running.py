@@ -81,7 +81,7 @@ class PipelineRun:
     @property
     def root(self) -> Path:
         """The artifact root, whose store keeps what the executions leave."""
-        return self.settings.root / self.settings.artifact_root
+        return self.settings.results_root
 
     def run(self, on_runtime: Callable[[str], None] = lambda name: None, interrupt: Interrupt | None = None) -> Report:
         """Brings the pipeline about; `on_runtime` is told where it will run, before anything does.

@@ -144,6 +144,6 @@ class Archive:
 def open_archive(start: Path | None = None) -> Iterator[Archive]:
     """The archive of the project around `start`, by default the working directory. Nothing is created."""
     settings = Settings.load(start)
-    root = settings.root / settings.artifact_root
+    root = settings.results_root
     with Session(settings, write=False) as session:
         yield Archive(session.store(root), session.history(root))
