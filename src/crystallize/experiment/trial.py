@@ -13,15 +13,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crystallize.errors import MissingArtifactError, PipelineExecutionError
 from crystallize.experiment.blueprint import Blueprint
-from crystallize.experiment.fetched import unwrap
 from crystallize.experiment.generators import GeneratorWatch
-from crystallize.experiment.luggage import Luggage, unpack
-from crystallize.experiment.memo.keys import StepKeys
-from crystallize.experiment.memo.step_memo import TrialMemo
 from crystallize.experiment.objects.artifact import default_loader
 from crystallize.experiment.objects.constants import CONDITION_KEY, REPLICATE_KEY, SEED_USED_KEY, TAGS
 from crystallize.experiment.objects.context import FrozenContext, LoggingContext, current_context
@@ -35,6 +31,11 @@ from crystallize.plan.job import Outcome, Source
 from crystallize.plan.workspace import Workspace
 from crystallize.store.codecs import plain
 from crystallize.store.record import Output
+
+if TYPE_CHECKING:
+    from crystallize.experiment.luggage import Luggage
+    from crystallize.experiment.memo.keys import StepKeys
+    from crystallize.experiment.memo.step_memo import TrialMemo
 
 logger = logging.getLogger("crystallize")
 
@@ -98,6 +99,8 @@ class TrialWork:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels with its luggage. Producers stay behind: their trials are other jobs."""
+        from crystallize.experiment.luggage import unpack
+
         assert self.luggage is not None, "only the work of a group that runs elsewhere is pickled"
         links = [replace(link, producer=None) for link in self._links]
         state = {**vars(self), "_links": links, "_set_up": [], "luggage": None, "memo_keys": None}
@@ -159,6 +162,8 @@ class TrialWork:
         reads = None if self.reads is None else self.reads.trial(task.condition)
         memo = None
         if self.memo_keys is not None:
+            from crystallize.experiment.memo.step_memo import TrialMemo
+
             label = f"{self._experiment.label}/{task.condition}/{task.replicate}"
             memo = TrialMemo(self.memo_keys, workspace, label, reads, concurrent=self.concurrent)
         with nullcontext() if reads is None else reads.charged():
@@ -236,6 +241,8 @@ class TrialWork:
                 id(link.source): workspace.input(link.port) for link in self._links if link.treatment == swapped
             }
             if self._volatile and swapped is None:
+                from crystallize.experiment.fetched import unwrap
+
                 fetched = {id(source): workspace.read(port) for port, source in self._volatile.items()}
                 ctx._fetched = {source: partial(unwrap, contents, ctx) for source, contents in fetched.items()}
         ctx._tell = workspace.emit

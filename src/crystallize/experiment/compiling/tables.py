@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from crystallize.experiment.compiling.node import Node
-from crystallize.experiment.luggage import Luggage
-from crystallize.experiment.memo.keys import StepKeys
 from crystallize.experiment.objects.inputs import ExperimentInput
 from crystallize.experiment.parts import PartMaker, Surroundings
 from crystallize.experiment.reads import Reads
@@ -32,8 +30,12 @@ def tables_of(node: Node, session: Session, around: Surroundings) -> dict[str, P
         codes |= own.codes
     reached = around.reached_by(codes.values())
     if node.work is not None and node.is_far:
+        from crystallize.experiment.luggage import Luggage
+
         node.work.luggage = Luggage(around.codebase, around.environ, reached.homes, reached.names, tables.values())
     if node.work is not None and not node.is_far and any(step.cacheable for step in experiment.pipeline.steps):
+        from crystallize.experiment.memo.keys import StepKeys
+
         node.work.memo_keys = StepKeys(experiment, around, store, tables.values())
     if node.work is not None and session.settings.observe:
         node.work.reads = Reads(
