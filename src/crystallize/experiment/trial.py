@@ -246,7 +246,8 @@ class TrialWork:
                 fetched = {id(source): workspace.read(port) for port, source in self._volatile.items()}
                 ctx._fetched = {source: partial(unwrap, contents, ctx) for source, contents in fetched.items()}
         ctx._tell = workspace.emit
-        ctx.artifacts._folder_for = lambda name: workspace.scratch("outputs", str(len(ctx.artifacts._records)))
+        written = ctx.artifacts._records
+        ctx.artifacts._folder_for = lambda name: workspace.scratch("outputs", str(len(written)))
         return ctx
 
     def _facts(self, task: Trial, ctx: FrozenContext) -> dict[str, Any]:
