@@ -14,10 +14,10 @@ from typing import Any
 from blake3 import blake3
 
 from crystallize.errors import NotReusableError
-from crystallize.experiment.objects.artifact import Artifact, GatheredArtifact
+from crystallize.experiment.objects.artifact import Artifact
 from crystallize.experiment.objects.datasource import DataSource
-from crystallize.experiment.objects.inputs import ArtifactPath, ExperimentInput
-from crystallize.experiment.objects.links import Link
+from crystallize.experiment.objects.inputs import ExperimentInput
+from crystallize.experiment.objects.links import READS, Link
 from crystallize.experiment.objects.plugins import BasePlugin, SeedPlugin
 from crystallize.experiment.objects.step import PipelineStep
 from crystallize.experiment.objects.treatment import Treatment
@@ -37,7 +37,6 @@ from crystallize.store.store import Store
 
 SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 HOOKS_INSIDE_A_RUN = ("before_run", "before_replicate", "before_step", "after_step", "run_experiment_loop")
-READS = (Artifact, GatheredArtifact, ArtifactPath)
 _PLAIN_ARTIFACT = Artifact("plain")
 MANY = 256
 """Experiments of one plan share names; so many parts that hold nothing else are kept."""

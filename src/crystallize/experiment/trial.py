@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -99,7 +98,7 @@ class TrialWork:
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels with its luggage. Producers stay behind: their trials are other jobs."""
         assert self.luggage is not None, "only the work of a group that runs elsewhere is pickled"
-        links = [replace(link, producer=None) for link in self._links]
+        links = [link._replace(producer=None) for link in self._links]
         state = {**vars(self), "_links": links, "_set_up": [], "luggage": None, "memo_keys": None}
         return unpack, (type(self), *self.luggage.pack(self._experiment, state))
 

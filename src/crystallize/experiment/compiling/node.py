@@ -131,6 +131,8 @@ class Node:
     @property
     def trial_links(self) -> list[Link]:
         """What its trials read of them."""
+        if not self.volatile:
+            return self.links
         fetched = {link.port for link in self.fetch_links}
         return [link for link in self.links if link.port not in fetched]
 
