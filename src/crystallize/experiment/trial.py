@@ -10,7 +10,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -66,7 +65,7 @@ class TrialWork:
         experiment: Blueprint,
         links: Sequence[Link],
         treatments: Mapping[str, Treatment],
-        folder: Path,
+        folder: str,
         volatile: Mapping[str, DataSource] = MappingProxyType({}),
     ) -> None:
         self._experiment = experiment
@@ -144,8 +143,8 @@ class TrialWork:
     def missing(self, task: Trial, source: Source, written: Sequence[Output]) -> Exception:
         """What a reader is told when this trial succeeded without writing the artifact it reads."""
         steps = [source.step] if source.step else self._experiment.writers(source.output)
-        place = self._folder / f"replicate_{task.replicate}" / task.condition
-        paths = " or ".join(str(place / step / source.output) for step in steps)
+        place = f"{self._folder}/replicate_{task.replicate}/{task.condition}"
+        paths = " or ".join(f"{place}/{step}/{source.output}" for step in steps)
         return MissingArtifactError(
             f"artifact '{source.output}' of experiment '{self._experiment.name}' was never written by step "
             f"{' or '.join(steps)}: no {paths}; it wrote "

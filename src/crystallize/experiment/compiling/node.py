@@ -74,7 +74,7 @@ class Node:
 
     experiment: Blueprint
     links: list[Link]
-    after: list[Blueprint]
+    after: Sequence[Blueprint]
     """Experiments whose artifacts count as a whole."""
     runs: bool = True
     """False: an upstream of the run that is only read, as it was recorded last."""
@@ -143,7 +143,7 @@ Nodes = Mapping[int, Node]
 
 def upstream_of(node: Node, nodes: Nodes) -> list[Node]:
     """The nodes that `node` reads or waits for, each once."""
-    producers = [link.producer for link in node.links] + node.after
+    producers = [*(link.producer for link in node.links), *node.after]
     return list({id(p): nodes[id(p)] for p in producers}.values())
 
 
@@ -159,7 +159,7 @@ def nodes_for(experiments: Sequence[Blueprint]) -> list[Node]:
         links = [link for link in experiment.links if runs and link.producer is not None]
         for link in links:
             visit(link.producer)
-        nodes[id(experiment)] = Node(experiment, links, [], runs=runs)
+        nodes[id(experiment)] = Node(experiment, links, (), runs=runs)
 
     for experiment in experiments:
         visit(experiment)
