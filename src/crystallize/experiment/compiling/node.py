@@ -5,13 +5,14 @@ Plain data that compiling fills in, and that views and results read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from crystallize.experiment.blueprint import Blueprint
 from crystallize.experiment.objects.datasource import DataSource
 from crystallize.experiment.objects.hypothesis import Hypothesis
+from crystallize.experiment.objects.inputs import ExperimentInput
 from crystallize.experiment.objects.links import Link, links_of
 from crystallize.experiment.objects.treatment import Treatment
 from crystallize.experiment.pinning import PinnedTrials
@@ -122,6 +123,18 @@ class Node:
     def reads(self, link: Link, condition: str) -> bool:
         """Whether the trials of a condition read `link`."""
         return link.treatment == (condition if condition in self.sources else None)
+
+    def holders(self) -> Iterator[object]:
+        """What the user's own classes made that lives from trial to trial: steps, datasources, plugins."""
+        wholes = [self.experiment.datasource, *self.sources.values()]
+        sources = [
+            part
+            for whole in wholes
+            for part in (whole.inputs.values() if isinstance(whole, ExperimentInput) else [whole])
+        ]
+        for each in (*self.experiment.pipeline.steps, *sources, *self.experiment.plugins):
+            if not hasattr(each, "definition") and type(each).__module__.partition(".")[0] != "crystallize":
+                yield each
 
     @property
     def fetch_links(self) -> list[Link]:
