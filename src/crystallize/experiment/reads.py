@@ -30,6 +30,7 @@ _NATIVE = frozenset({"cv2", "duckdb", "h5py", "lightgbm", "netCDF4", "polars", "
 _NATIVE_CALL = re.compile(r"\bread_(?:parquet|feather|orc|hdf)\b")
 _LONGEST_NAME = 255
 _CONTAINERS = (list, tuple, set, frozenset)
+_NUMBERS = (int, float, bool, type(None))
 
 
 class Reads:
@@ -202,6 +203,8 @@ def native_readers(code: Code) -> Iterator[str]:
 
 def texts_in(value: Any) -> Iterator[str]:
     """The texts and paths in a value and in the containers it is made of, as far as they may name a file."""
+    if type(value) in _NUMBERS:
+        return
     if isinstance(value, str):
         if 0 < len(value) <= _LONGEST_NAME and "\n" not in value:
             yield value
