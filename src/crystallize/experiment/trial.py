@@ -9,9 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -68,7 +66,7 @@ class TrialWork:
         experiment: Blueprint,
         links: Sequence[Link],
         treatments: Mapping[str, Treatment],
-        folder: Path,
+        folder: str,
         volatile: Mapping[str, DataSource] = MappingProxyType({}),
     ) -> None:
         self._experiment = experiment
@@ -102,7 +100,7 @@ class TrialWork:
         from crystallize.experiment.luggage import unpack
 
         assert self.luggage is not None, "only the work of a group that runs elsewhere is pickled"
-        links = [replace(link, producer=None) for link in self._links]
+        links = [link._replace(producer=None) for link in self._links]
         state = {**vars(self), "_links": links, "_set_up": [], "luggage": None, "memo_keys": None}
         return unpack, (type(self), *self.luggage.pack(self._experiment, state))
 
@@ -148,8 +146,8 @@ class TrialWork:
     def missing(self, task: Trial, source: Source, written: Sequence[Output]) -> Exception:
         """What a reader is told when this trial succeeded without writing the artifact it reads."""
         steps = [source.step] if source.step else self._experiment.writers(source.output)
-        place = self._folder / f"replicate_{task.replicate}" / task.condition
-        paths = " or ".join(str(place / step / source.output) for step in steps)
+        place = f"{self._folder}/replicate_{task.replicate}/{task.condition}"
+        paths = " or ".join(f"{place}/{step}/{source.output}" for step in steps)
         return MissingArtifactError(
             f"artifact '{source.output}' of experiment '{self._experiment.name}' was never written by step "
             f"{' or '.join(steps)}: no {paths}; it wrote "
