@@ -57,7 +57,8 @@ class Running:
         self.report: Report | None = None
         self._settings = settings or Settings.load()
         self._raise_setup_errors = raise_setup_errors
-        self._watchers = [*watchers, ReplicateBars(self.nodes).watch]
+        bars = ReplicateBars(self.nodes)
+        self._watchers = [*watchers, bars.watch] if bars.asked else [*watchers]
         self._what = what
         self._incomplete = incomplete
         self._plan = Plan()
@@ -169,9 +170,7 @@ class Running:
                     self._errors.append(error)
         elif isinstance(event, events.RunFinished):
             self._flush()
-        elif isinstance(event, events.RunStarted | events.PlanGrew):
-            return
-        else:
+        elif not isinstance(event, (events.RunStarted, events.PlanGrew)):
             group = self._plan.groups[event.job.group].fetches_for
             conclusion = self._conclusions.get(event.job.group if group is None else group)
             if conclusion is not None:

@@ -1,4 +1,4 @@
-"""Collecting: what became of each trial of a run, gathered from its events. Views and results are made from it."""
+"""Collecting: what became of each trial of an experiment in one run. Views and results are made from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from crystallize.experiment.objects.constants import TAGS
 from crystallize.experiment.results.structs import Samples, merged
-from crystallize.plan import events
+from crystallize.plan.job import Job
 from crystallize.store.observed import RESTS_ON
 from crystallize.store.record import Output, Record
 
@@ -106,10 +106,6 @@ class Collected:
         """The end of each settled trial, likewise."""
         return [end for end in self._ends if end is not None]
 
-    def is_complete(self, condition: str) -> bool:
-        """Whether every replicate of the condition succeeded."""
-        return all(end is not None and end.succeeded for end in self._by_replicate(condition))
-
     def metrics(self, condition: str) -> Samples:
         """Metric → its values over all replicates that succeeded, in order of replicates."""
         return merged(end.metrics for _, end in self.of(condition))
@@ -128,28 +124,14 @@ class Collected:
                 found.setdefault(name, []).extend([replicate] * len(values))
         return {name: origins for name, origins in found.items() if origins != list(range(len(origins)))}
 
-    def keep(self, event: events.Event) -> None:
-        """Notes what an event says about a trial; other events are ignored."""
-        if isinstance(event, events.JobReused):
-            self._end(event, TrialEnd.of(event.record, reused=True))
-        elif isinstance(event, events.JobDone):
-            self._end(event, TrialEnd.of(event.record, why=event.miss.why, note=event.note))
-        elif isinstance(event, events.JobFailed):
-            self._end(event, TrialEnd(error=event.error, why=event.miss.why if event.miss else ""))
-        elif isinstance(event, events.JobBlocked):
-            self._end(event, TrialEnd(error=event.error, blocked=True))
-        elif isinstance(event, events.Fetched) and event.record is not None and not event.shared:
-            self.fetches.append(event.record)
+    def keep(self, job: Job, end: TrialEnd) -> None:
+        """Notes how the trial of a job ended."""
+        self._ends[job.index - self._first] = end
 
     def _by_replicate(self, condition: str) -> list[TrialEnd | None]:
         if condition not in self.conditions:
             return []
         return self._ends[self.conditions.index(condition) :: len(self.conditions)]
-
-    def _end(
-        self, event: events.JobReused | events.JobDone | events.JobFailed | events.JobBlocked, end: TrialEnd
-    ) -> None:
-        self._ends[event.job.index - self._first] = end
 
 
 def _tags_of(end: TrialEnd, metric: str) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from crystallize.errors import in_words
 from crystallize.experiment.compiling.node import Asked, Node
 from crystallize.experiment.folders.user_code import user_traceback
 from crystallize.experiment.objects.hypothesis import Hypothesis
-from crystallize.experiment.results.collect import Collected
+from crystallize.experiment.results.collect import Collected, TrialEnd
 from crystallize.experiment.results.making import Making
 from crystallize.experiment.results.notices import Notices
 from crystallize.experiment.results.result import Result
@@ -39,20 +39,26 @@ class Conclusion:
 
     def note(self, event: events.Event) -> None:
         """Follows one event about a trial of the experiment."""
-        if isinstance(event, events.JobEmitted):
-            self._pass_on(event)
-            return
-        if isinstance(event, events.JobStarted):
+        if isinstance(event, events.JobReused):
+            self._collected.keep(event.job, TrialEnd.of(event.record, reused=True))
+        elif isinstance(event, events.JobStarted):
             self._began = True
-        if isinstance(event, (events.JobStarted, events.JobFailed)):  # one that failed may not even have been started
             self._view.start(event.job.task.condition)
-        elif isinstance(event, events.JobBlocked):
-            self._view.open(event.job.task.condition)
-        self._collected.keep(event)
-        if isinstance(event, events.JobDone):
+        elif isinstance(event, events.JobDone):
+            self._collected.keep(event.job, TrialEnd.of(event.record, why=event.miss.why, note=event.note))
             self._view.place(event.job.task, event.record.outputs)
         elif isinstance(event, events.JobFailed):
-            self._log_failure(event.job.label, event.error)
+            self._view.start(event.job.task.condition)  # it may not even have been started
+            self._collected.keep(event.job, TrialEnd(error=event.error, why=event.miss.why if event.miss else ""))
+            logger.error("%s failed: %s", event.job.label, in_words(event.error).partition("\n")[0])
+        elif isinstance(event, events.JobBlocked):
+            self._view.open(event.job.task.condition)
+            self._collected.keep(event.job, TrialEnd(error=event.error, blocked=True))
+        elif isinstance(event, events.Fetched):
+            if event.record is not None and not event.shared:
+                self._collected.fetches.append(event.record)
+        elif isinstance(event, events.JobEmitted):
+            self._pass_on(event)
 
     def settle(self, error: BaseException | None) -> tuple[Result, BaseException | None]:
         """Brings the view up to date, makes the result, and calls the plugins' `after_run`; the last thing asked.
@@ -128,9 +134,6 @@ class Conclusion:
                 result.errors[f"hypothesis_{hypothesis.name}_ranking"] = _with_traceback(error)
                 ranking = {"best": None, "ranked": []}
             metrics.hypotheses.append(HypothesisResult(hypothesis.name, outcomes, ranking))
-
-    def _log_failure(self, label: str, error: BaseException) -> None:
-        logger.error("%s failed: %s", label, in_words(error).partition("\n")[0])
 
 
 def _with_traceback(error: BaseException) -> BaseException:
