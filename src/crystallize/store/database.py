@@ -236,6 +236,11 @@ class Database:
         """A number that changes exactly when another connection has committed something."""
         return int(self.read("PRAGMA data_version")[0][0])
 
+    @property
+    def changes(self) -> int:
+        """How many rows this connection has changed so far."""
+        return self._connection.total_changes
+
     def _told(self, error: sqlite3.DatabaseError | UnicodeDecodeError) -> Exception:
         """What to raise for `error`: a mistake of ours as it is, anything else with its remedy."""
         if self._damage is None and self.writable and (_tells_damage(error) or self._lacks_columns(error)):
