@@ -44,8 +44,8 @@ class Ahead:
         self._blobs = blobs
         self._rows: dict[Digest, list[Row]] = {}
         self._there: set[bytes] = set()
-        self._state: tuple[int, int] | None = None
-        """When what is here was read: the version of others' data, and the count of our own changes."""
+        self._state: tuple[int, tuple[int, int]] | None = None
+        """When what is here was read: the version of others' data, and our own changes."""
         self._last = 0
         """Number of the record up to which was read."""
         self._window = 1
@@ -67,10 +67,6 @@ class Ahead:
         if self._holds(as_of):
             outputs = [output for output in outputs if output.is_tree or output.digest not in self._there]
         return self._blobs.absent(outputs) if outputs else set()
-
-    def forget(self) -> None:
-        """Everything here is void."""
-        self._rows, self._there, self._state = {}, set(), None
 
     def _holds(self, as_of: int | None) -> bool:
         """Whether nobody has written since what is here was read."""

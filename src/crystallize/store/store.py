@@ -117,11 +117,6 @@ class Store:
             self.locks.close()
             self.database.close()
 
-    def reconnect(self) -> None:
-        """To be called in a process just forked; see `Database.reconnect`."""
-        self.database.reconnect()
-        self._ahead.forget()
-
     @property
     def _address(self) -> tuple[Path, Path, bool]:
         return self.root, self.folder, self.database.writable or self._is_far
@@ -374,7 +369,7 @@ def reconnect_stores() -> None:
     """To be called in a process just forked, before it uses a store. One that is closed may be gone from the disk."""
     for store in _open_stores.values():
         if store.database.is_open:
-            store.reconnect()
+            store.database.reconnect()
 
 
 def stay_away() -> None:
