@@ -87,7 +87,7 @@ class FetchWork:
         ctx._tell = workspace.emit
         with unobserved():
             ctx._inputs = {id(link.source): workspace.input(link.port) for link in self._links}
-        reads = None if self._reads is None else self._reads.trial(task.condition)
+        reads = None if self._reads is None else self._reads.trial(task.condition, ctx._inputs.values())
         token = current_context.set(ctx)
         try:
             with nullcontext() if reads is None else reads.charged():

@@ -18,7 +18,7 @@ from crystallize.experiment.blueprint import Blueprint
 from crystallize.experiment.generators import GeneratorWatch
 from crystallize.experiment.objects.artifact import default_loader
 from crystallize.experiment.objects.constants import CONDITION_KEY, REPLICATE_KEY, SEED_USED_KEY, TAGS
-from crystallize.experiment.objects.context import FrozenContext, LoggingContext, current_context
+from crystallize.experiment.objects.context import FrozenContext, Inputs, LoggingContext, current_context
 from crystallize.experiment.objects.datasource import DataSource, data_of
 from crystallize.experiment.objects.links import Link
 from crystallize.experiment.objects.plugins import LoggingPlugin, SeedPlugin
@@ -157,7 +157,8 @@ class TrialWork:
     async def run(self, task: Trial, workspace: Workspace) -> Outcome:
         """Fetches, runs every step, and returns what they recorded."""
         watch = GeneratorWatch() if self.concurrent else None
-        reads = None if self.reads is None else self.reads.trial(task.condition)
+        inputs = self._lay_inputs(task, workspace)
+        reads = None if self.reads is None else self.reads.trial(task.condition, inputs.values())
         memo = None
         if self.memo_keys is not None:
             from crystallize.experiment.memo.step_memo import TrialMemo
@@ -165,7 +166,7 @@ class TrialWork:
             label = f"{self._experiment.label}/{task.condition}/{task.replicate}"
             memo = TrialMemo(self.memo_keys, workspace, label, reads, concurrent=self.concurrent)
         with nullcontext() if reads is None else reads.charged():
-            ctx, provenance = await self._carry_out(task, workspace, watch, memo)
+            ctx, provenance = await self._carry_out(task, workspace, inputs, watch, memo)
         _hand_over(ctx, workspace)
         outcome = Outcome(
             metrics={name: list(values) for name, values in ctx.metrics.as_dict().items()},
@@ -178,15 +179,15 @@ class TrialWork:
         if memo is not None:
             outcome.facts.update(memo.facts())
         if reads is not None:
-            reads.complete(outcome, ctx._inputs.values())
+            reads.complete(outcome)
         return outcome
 
     async def _carry_out(
-        self, task: Trial, workspace: Workspace, watch: GeneratorWatch | None, memo: TrialMemo | None
+        self, task: Trial, workspace: Workspace, inputs: Inputs, watch: GeneratorWatch | None, memo: TrialMemo | None
     ) -> tuple[FrozenContext, Any]:
         """Calls the user's code; the context as it left it, and the provenance."""
         experiment = self._experiment
-        ctx = self._context(task, workspace)
+        ctx = self._context(task, workspace, inputs)
         token = current_context.set(ctx)
         try:
             treatment = self._treatments.get(task.condition)
@@ -215,6 +216,11 @@ class TrialWork:
             current_context.reset(token)
         return ctx, provenance
 
+    def _swapped(self, task: Trial) -> str | None:
+        """The treatment whose datasource takes the place of the experiment's; None when none does."""
+        treatment = self._treatments.get(task.condition)
+        return None if treatment is None or treatment.datasource is None else treatment.name
+
     def _source(self, task: Trial) -> DataSource:
         """What gives a trial its data."""
         treatment = self._treatments.get(task.condition)
@@ -228,21 +234,23 @@ class TrialWork:
             named = ", ".join(f"'{link.port}' ({link.output})" for link in raw)
             error.add_note(f"{named} came as bytes, for want of a loader; give the output a loader that decodes it")
 
-    def _context(self, task: Trial, workspace: Workspace) -> FrozenContext:
+    def _lay_inputs(self, task: Trial, workspace: Workspace) -> Inputs:
+        """What the trial reads of other jobs, laid out."""
+        swapped = self._swapped(task)
+        with unobserved():
+            return {id(link.source): workspace.input(link.port) for link in self._links if link.treatment == swapped}
+
+    def _context(self, task: Trial, workspace: Workspace, inputs: Inputs) -> FrozenContext:
         ctx = begin_context(
             self._shared, self._experiment, task, concurrent=self.concurrent, uses_numpy=self.uses_numpy
         )
-        with unobserved():
-            treatment = self._treatments.get(task.condition)
-            swapped = None if treatment is None or treatment.datasource is None else treatment.name
-            ctx._inputs = {
-                id(link.source): workspace.input(link.port) for link in self._links if link.treatment == swapped
-            }
-            if self._volatile and swapped is None:
-                from crystallize.experiment.fetched import unwrap
+        ctx._inputs = inputs
+        if self._volatile and self._swapped(task) is None:
+            from crystallize.experiment.fetched import unwrap
 
+            with unobserved():
                 fetched = {id(source): workspace.read(port) for port, source in self._volatile.items()}
-                ctx._fetched = {source: partial(unwrap, contents, ctx) for source, contents in fetched.items()}
+            ctx._fetched = {source: partial(unwrap, contents, ctx) for source, contents in fetched.items()}
         ctx._tell = workspace.emit
         written = ctx.artifacts._records
         ctx.artifacts._folder_for = lambda name: workspace.scratch("outputs", str(len(written)))

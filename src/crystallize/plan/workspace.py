@@ -15,6 +15,7 @@ from crystallize.fingerprint.digest import Digest, digest_of
 from crystallize.fingerprint.files import has_contents
 from crystallize.store.record import Output
 from crystallize.store.store import Store
+from crystallize.store.views import ViewFile
 
 DRIVER = "driver"
 """Where a job runs that no worker process has taken."""
@@ -61,7 +62,7 @@ class Workspace:
         self._inputs = inputs
         self._along: dict[Digest, bytes] = {}
         self._folder: Path | None = None
-        self._placed: list[tuple[Store, Output, Path]] = []
+        self._placed: list[tuple[Store, ViewFile]] = []
         self._outputs: list[Output] = []
         self._small: dict[Digest, bytes] = {}
 
@@ -122,9 +123,9 @@ class Workspace:
 
         One that another run put there anew, with the same contents, was not.
         """
-        for store, output, path in self._placed:
-            if store.placed(output) != path and not has_contents(path, output.digest):
-                return f"{path} was changed while it was read"
+        for store, file in self._placed:
+            if not store.views.intact(file) and not has_contents(store.views.path_of(file), file.digest):
+                return f"{store.views.path_of(file)} was changed while it was read"
         return None
 
     @property
@@ -198,8 +199,8 @@ class Workspace:
     def _lay(self, store: Store, output: Output, port: str) -> Path:
         placed = store.placed(output)
         if placed is not None:
-            self._placed.append((store, output, placed))
-            return placed
+            self._placed.append((store, placed))
+            return store.views.path_of(placed)
         target = self.scratch("inputs", port) / output.name
         store.lay(output, target, pending=self._along)
         return target

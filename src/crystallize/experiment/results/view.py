@@ -22,6 +22,7 @@ from crystallize.experiment.trial import Trial
 from crystallize.fingerprint.digest import Digest, digest_bytes, digest_of
 from crystallize.fingerprint.files import has_contents
 from crystallize.store.codecs import plain
+from crystallize.store.placing import make_folders
 from crystallize.store.record import Output
 from crystallize.store.reuse import After
 from crystallize.store.views import View, ViewFile
@@ -132,7 +133,8 @@ class ExperimentView:
         row = self._rows.get(task.condition)
         known = {file.path: file for file in row.files} if row is not None else {}
         for output in outputs:
-            path = f"{self.folder}/replicate_{task.replicate}/{task.condition}/{output.step}/{output.name}"
+            place = (f"replicate_{task.replicate}", task.condition, output.step)
+            path = f"{self.folder}/{'/'.join(place)}/{output.name}"
             file = laid.get(path)
             if file is not None and file.digest == output.digest:
                 continue
@@ -142,7 +144,7 @@ class ExperimentView:
                 continue
             if file is not None and file.digest == output.digest:
                 self._restored.append(path)
-            elif self._is_there(path, output):  # another run put it there just now
+            elif not make_folders(self.top, *place) and self._is_there(path, output):  # another run put it there
                 laid[path] = self._store.views.describe(self._store.root / path, output.digest)
                 continue
             laid[path] = self._lay(output, path)

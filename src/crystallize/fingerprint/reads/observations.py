@@ -12,7 +12,7 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Protocol
@@ -87,7 +87,7 @@ class Surveyor:
         *,
         before: Iterable[Seen] = (),
         named: Iterable[Observation] = (),
-        inputs: Sequence[str] = (),
+        inputs: Collection[str] = (),
         ignore: Sequence[str] = (),
     ) -> Concluded:
         """What `observer` and `before` saw, as observations; doubt where it is not as it was any more.
@@ -106,7 +106,7 @@ class Surveyor:
         below = tuple(f"{path}/" for path in inputs)
         for key, look in observer.all_seen(before).items():
             kind, path = key
-            if not self._counts(key) or path in inputs or path.startswith(below):
+            if path in inputs or path.startswith(below) or not self._counts(key):
                 continue
             name = self._name(key)
             if ignore and kind not in ("code", "cwd") and is_ignored(PurePosixPath(name), ignore):
