@@ -98,7 +98,7 @@ class Driver:
         self._executors = executors or Executors(Machine())
         self._queues = Queues(plan, self._executors)
         self._leads = Leads(plan, self._queues.ask)
-        watching = [self.pulse, *watchers, *self._leads.watchers, self._executors.ending(plan)]
+        watching: list[events.Watcher] = [self.pulse, *watchers, *self._leads.watchers, self._executors.ending(plan)]
         self._teller = Teller(plan, watching)
         self._growing = Growing(plan, self._schedule, self._settled, self._teller)
         self.recorder: Recorder[int] = Recorder()
