@@ -96,7 +96,9 @@ class Blueprint:
         self.hypotheses = _listed("hypotheses", hypotheses, Hypothesis)
         self.reads, self.ignore = tuple(reads), tuple(ignore)
         self.limits = Limits.of(timeout=timeout, retries=retries, resources=resources)
-        self.id: str | None = None
+        self._given_id: str | None = None
+        self._signature: str | None = None
+        """Of the pipeline, as it was when somebody first asked which experiment this is."""
         self.notices: tuple[str, ...] = ()
         """What its definition has to say to the user, whatever a run brings."""
         self.path: Path | None = None
@@ -152,10 +154,27 @@ class Blueprint:
         """The name, or the identity that stands in for it."""
         return self.identity() if self.name is None else self.name
 
+    @property
+    def id(self) -> str | None:
+        """The hash of the pipeline's signature as the first run finds it; None before that, unless it was set."""
+        if self._given_id is not None or self._signature is None:
+            return self._given_id
+        return compute_hash(self._signature)
+
+    @id.setter
+    def id(self, value: str | None) -> None:
+        self._given_id = value
+
+    def identify(self) -> str:
+        """Settles what `id` is, and returns what it rests on: hashing that takes time, and few look at it."""
+        if self._signature is None:
+            self._signature = self.pipeline.signature()
+        return self._given_id or self._signature
+
     def identity(self) -> str:
-        """The hash of the pipeline's signature, as it is when this is first asked for; from then on it is `id`."""
-        if self.id is None:
-            self.id = compute_hash(self.pipeline.signature())
+        """What `id` is from now on."""
+        self.identify()
+        assert self.id is not None, "it has just been settled"
         return self.id
 
     @property

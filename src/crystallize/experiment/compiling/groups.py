@@ -33,7 +33,8 @@ def add_group(plan: Plan, node: Node, rows: Mapping[Path, ViewRows], session: Se
     node.view = ExperimentView(
         rows[root],
         experiment.label,
-        about={"id": experiment.identity(), "name": experiment.name},
+        named=(experiment.name, experiment.identify()),
+        about=lambda: {"id": experiment.identity(), "name": experiment.name},
         versioned=shown.versioned,
         keep_versions=shown.kept_versions(session.settings.artifact_retention),
         big_bytes=shown.big_megabytes(session.settings.big_file_threshold_mb) * 2**20,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -38,7 +38,8 @@ class ExperimentView:
     Parameters
     ----------
     name : folder name of the experiment below the store's root.
-    about : what `metadata.json` holds beside the replicate count.
+    named : what decides `about`.
+    about : gives what `metadata.json` holds beside the replicate count; asked only when that is written.
     versioned : each run that executes something writes a new version folder.
     keep_versions, big_bytes : what older versions keep, as in `retention.prune`.
     conditions, replicates : what the definition has; the view of anything else disappears, while what a run merely
@@ -50,7 +51,8 @@ class ExperimentView:
         shared: ViewRows,
         name: str,
         *,
-        about: dict[str, object],
+        named: tuple[str | None, str],
+        about: Callable[[], Mapping[str, object]],
         versioned: bool,
         keep_versions: int = 0,
         big_bytes: int = 0,
@@ -60,7 +62,7 @@ class ExperimentView:
         self._shared = shared
         self._store = shared.store
         self._name = name
-        self._about = about
+        self._named, self._about = named, about
         self._versioned = versioned
         self._keep, self._big_bytes = keep_versions, big_bytes
         self._conditions = tuple(conditions)
@@ -203,14 +205,14 @@ class ExperimentView:
         `keys` tell the records of each condition from others.
         """
         row = self._rows.get(FOLDER_ROW)
-        about = repr((collected.replicates, self._about)).encode()
-        key = digest_of("folder/1", about, *keys)
+        about = repr((collected.replicates, self._named)).encode()
+        key = digest_of("folder/2", about, *keys)
         if row is not None and row.key == key and self._is_whole(row):
             return
         steps: dict[str, str] = {}
         for _, _, end in collected.all():
             steps.update((output.name, output.step) for output in end.outputs)
-        metadata = json.dumps({"replicates": collected.replicates, **self._about}).encode()
+        metadata = json.dumps({"replicates": collected.replicates, **self._about()}).encode()
         contents = {
             "metadata.json": metadata,
             "_manifest.json": json.dumps(dict(sorted(steps.items()))).encode(),
