@@ -143,7 +143,7 @@ class PartMaker:
 
     def add_steps(self, steps: Iterable[Any]) -> None:
         """Each step's code and explicit parameters, and their order."""
-        self._parts.append(_steps_part(tuple([self._add_definition(step) for step in steps])))
+        self._parts.append(_steps_part(tuple(map(self._add_definition, steps))))
 
     def add_datasource(self, source: DataSource, alias: str = "") -> None:
         """The code and parameters of a datasource; what it reads of other experiments comes with the links.
@@ -155,9 +155,8 @@ class PartMaker:
             alone.add_fetch(source)
             self._packages |= alone._reached.packages
         elif isinstance(source, ExperimentInput):
-            aliases = list(source.inputs)
-            digest = digest_of("aliases/1", *(name.encode() for name in aliases))
-            self._parts.append(Part("datasource" + alias, digest, ", ".join(aliases)))
+            digest = digest_of("aliases/1", *[name.encode() for name in source.inputs])
+            self._parts.append(Part("datasource" + alias, digest, ", ".join(source.inputs)))
             for name, inner in source.inputs.items():
                 self.add_datasource(inner, f"{alias}.{name}")
         elif not isinstance(source, READS):

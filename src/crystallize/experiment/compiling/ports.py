@@ -50,7 +50,8 @@ class PortMaker:
 
     def fallbacks(self) -> tuple[str, ...]:
         """What to warn of: conditions that an upstream experiment does not have, so that its baseline is read."""
-        return tuple(filter(None, (self._fallback(link, upstream) for link, upstream in self._links)))
+        told = [self._fallback(link, upstream) for link, upstream in self._links]
+        return tuple(filter(None, told))
 
     def _fallback(self, link: Link, upstream: Node) -> str | None:
         if link.condition is not None:

@@ -25,14 +25,16 @@ def tables_of(node: Node, session: Session, around: Surroundings) -> dict[str, P
             own = _maker(node, condition, around, store)
         own.add_treatment(condition, node.treatments.get(condition))
         described[condition] = own.described()
-    _equip(node, described, session, around)
+    _equip(node, described, store, session.settings.observe, around)
     return {condition: each.table for condition, each in described.items()}
 
 
-def _equip(node: Node, described: Mapping[str, Described], session: Session, around: Surroundings) -> None:
+def _equip(
+    node: Node, described: Mapping[str, Described], store: Store, observe: bool, around: Surroundings
+) -> None:
     """Gives the work of a node what observes, remembers and travels by its parts, as they are now."""
     assert node.work is not None, "a node that is decided runs"
-    experiment, work, store = node.experiment, node.work, session.store(node.root)
+    experiment, work = node.experiment, node.work
     tables = [each.table for each in described.values()]
     reached = around.reached_by.together([each.reached for each in described.values()])
     work.uses_numpy = any(part.name == "env.numpy" for part in next(iter(described.values())).environment)
@@ -40,7 +42,7 @@ def _equip(node: Node, described: Mapping[str, Described], session: Session, aro
         work.luggage = Luggage(around.codebase, around.environ, reached.homes, reached.names, tables)
     elif any(step.cacheable for step in experiment.pipeline.steps):
         work.memo_keys = StepKeys(experiment, around, store, tables)
-    if session.settings.observe:
+    if observe:
         work.reads = Reads(
             around.surveyor(store),
             around.keeping,
@@ -59,7 +61,7 @@ def _maker(node: Node, condition: str | None, around: Surroundings, store: Store
     experiment = node.experiment
     maker = PartMaker(around, store, store.secret_key)
     maker.add_datasource(experiment.datasource if condition is None else node.sources[condition])
-    maker.add_links(link for link in node.trial_links if link.treatment == condition)
+    maker.add_links([link for link in node.trial_links if link.treatment == condition])
     maker.add_steps(experiment.pipeline.steps)
     maker.add_outputs(experiment.outputs)
     maker.add_context(experiment.initial_ctx)
