@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 from crystallize.experiment.compiling.node import Node
 from crystallize.experiment.luggage import Luggage
 from crystallize.experiment.memo.keys import StepKeys
 from crystallize.experiment.parts import Described, PartMaker, Surroundings
+from crystallize.experiment.reached import Reached
 from crystallize.experiment.reads import Reads
 from crystallize.fingerprint.manifest import PartTable
 from crystallize.session import Session
@@ -43,14 +45,21 @@ def _equip(
     elif any(step.cacheable for step in experiment.pipeline.steps):
         work.memo_keys = StepKeys(experiment, around, store, tables)
     if observe:
-        work.reads = Reads(
-            around.surveyor(store),
-            around.keeping,
-            homes=reached.homes,
-            holders=node.holders,
-            texts={condition: each.texts for condition, each in described.items()},
-            ignore=experiment.ignore,
-        )
+        texts = {condition: each.texts for condition, each in described.items()}
+        work.make_reads = partial(_reads, node, around, store, reached, texts, experiment.ignore)
+
+
+def _reads(
+    node: Node,
+    around: Surroundings,
+    store: Store,
+    reached: Reached,
+    texts: Mapping[str, Collection[str]],
+    ignore: Sequence[str],
+) -> Reads:
+    """Who observes the trials of a node, which are about to begin."""
+    surveyor, keeping = around.surveyor(store), around.keeping
+    return Reads(surveyor, keeping, homes=reached.homes, holders=node.holders(), texts=texts, ignore=ignore)
 
 
 def _maker(node: Node, condition: str | None, around: Surroundings, store: Store) -> PartMaker:
