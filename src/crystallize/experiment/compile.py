@@ -22,7 +22,6 @@ from crystallize.experiment.objects.links import volatile_sources
 from crystallize.experiment.objects.plugins import SeedPlugin
 from crystallize.experiment.parts import Surroundings
 from crystallize.experiment.pinning import check_pinned_names, pinned_trials
-from crystallize.experiment.results.collect import Collected
 from crystallize.experiment.results.view_rows import ViewRows
 from crystallize.experiment.trial import Trial
 from crystallize.experiment.upstream import never_recorded
@@ -55,7 +54,6 @@ def compile_graph(
         if node.pinned is not None:
             node.conditions = node.pinned.conditions_among(node.conditions, node.replicates)
             node.pinned.check_there((c, r) for c in node.conditions for r in range(node.replicates))
-        node.collected = Collected(node.conditions, node.replicates)
         if _decides(node):
             node.volatile = volatile_sources(node.experiment.datasource)
         add_group(plan, node, rows, session, asked)

@@ -91,20 +91,21 @@ class Reads:
         self._setting_up = Observer()
         return observing(self._setting_up)
 
-    def trial(self, condition: str) -> TrialReads:
-        """The reads of one trial that is about to begin."""
+    def trial(self, condition: str, inputs: Iterable[Path | list[Path]]) -> TrialReads:
+        """The reads of one trial that is about to begin; its `inputs` are known by other means."""
         if condition not in self._named:
             self._named[condition] = tuple(self._surveyor.files_named(self._texts.get(condition, ()), self._ignore))
         named = [Observation("file", name, self._surveyor.digest("file", name)) for name in self._named[condition]]
-        return TrialReads(self, Observer(self._keepers), named)
+        flat = [str(path) for each in inputs for path in (each if isinstance(each, list) else [each])]
+        return TrialReads(self, Observer(self._keepers, flat), named)
 
-    def conclude(self, trial: TrialReads, inputs: Iterable[Path]) -> Concluded:
-        """What the record of a trial is told; its `inputs` are known by other means."""
+    def conclude(self, trial: TrialReads) -> Concluded:
+        """What the record of a trial is told."""
         concluded = self._surveyor.conclude(
             trial.observer,
             before=self._before(),
             named=trial.named,
-            inputs=[str(path) for path in inputs],
+            inputs=trial.observer.inputs,
             ignore=self._ignore,
         )
         edited = [module.display for module in self._late if module.was_loaded_otherwise()]
@@ -171,10 +172,9 @@ class TrialReads(NamedTuple):
         """What is read inside is the trial's."""
         return observing(self.observer)
 
-    def complete(self, outcome: Outcome, inputs: Iterable[Path | list[Path]]) -> None:
-        """Adds to `outcome` what was read; `inputs` are what the trial reads of other jobs."""
-        flat = (path for each in inputs for path in (each if isinstance(each, list) else [each]))
-        concluded = self.reads.conclude(self, flat)
+    def complete(self, outcome: Outcome) -> None:
+        """Adds to `outcome` what was read."""
+        concluded = self.reads.conclude(self)
         outcome.observations = concluded.observations
         outcome.unrecordable = outcome.unrecordable or concluded.doubt
         if self.observer.starts_processes:

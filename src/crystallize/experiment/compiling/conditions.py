@@ -6,7 +6,6 @@ Design 5.5.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
 from itertools import chain
 
 from crystallize.errors import DefinitionError, UnknownNameError
@@ -107,6 +106,8 @@ def _name_of(treatment: Treatment | str) -> str:
 
 
 def _unknown_treatment(name: str, defined: Iterable[str], nodes: Sequence[Node]) -> UnknownNameError:
+    from difflib import get_close_matches
+
     near = get_close_matches(name, defined, n=3) or list(defined)
     names = ", ".join(node.experiment.label for node in nodes if node.runs)
     return UnknownNameError(

@@ -16,7 +16,6 @@ from crystallize.experiment.objects.inputs import ExperimentInput
 from crystallize.experiment.objects.links import Link, links_of
 from crystallize.experiment.objects.treatment import Treatment
 from crystallize.experiment.pinning import PinnedTrials
-from crystallize.experiment.results.collect import Collected
 from crystallize.experiment.results.view import ExperimentView
 from crystallize.experiment.trial import TrialWork
 
@@ -111,7 +110,6 @@ class Node:
     pinned: PinnedTrials | None = None
     """What it takes in place of its trials."""
     view: ExperimentView | None = None
-    collected: Collected | None = None
     work: TrialWork | None = None
     loop_notices: Callable[[], Iterable[str]] = tuple
     """What to tell, after the run, of the plugin that ordered its replicates."""

@@ -6,8 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from crystallize.experiment.compiling.node import Node
-from crystallize.experiment.luggage import Luggage
-from crystallize.experiment.memo.keys import StepKeys
 from crystallize.experiment.parts import Described, PartMaker, Surroundings
 from crystallize.experiment.reached import Reached
 from crystallize.experiment.reads import Reads
@@ -41,8 +39,12 @@ def _equip(
     reached = around.reached_by.together([each.reached for each in described.values()])
     work.uses_numpy = any(part.name == "env.numpy" for part in next(iter(described.values())).environment)
     if node.is_far:
+        from crystallize.experiment.luggage import Luggage
+
         work.luggage = Luggage(around.codebase, around.environ, reached.homes, reached.names, tables)
     elif any(step.cacheable for step in experiment.pipeline.steps):
+        from crystallize.experiment.memo.keys import StepKeys
+
         work.memo_keys = StepKeys(experiment, around, store, tables)
     if observe:
         texts = {condition: each.texts for condition, each in described.items()}

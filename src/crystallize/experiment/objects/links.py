@@ -60,7 +60,10 @@ def links_of(source: Any, port: str = WHOLE) -> list[Link]:
         return [Link(port, source, source.producer, source.name, source.step, source.condition, False, None)]
     fields = getattr(source, "__dict__", {})
     return [
-        link for name, field in fields.items() if isinstance(field, READS) for link in links_of(field, _inner(port, name))
+        link
+        for name, field in fields.items()
+        if isinstance(field, READS)
+        for link in links_of(field, _inner(port, name))
     ]
 
 
