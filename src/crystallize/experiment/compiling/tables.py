@@ -29,9 +29,7 @@ def tables_of(node: Node, session: Session, around: Surroundings) -> dict[str, P
     return {condition: each.table for condition, each in described.items()}
 
 
-def _equip(
-    node: Node, described: Mapping[str, Described], store: Store, observe: bool, around: Surroundings
-) -> None:
+def _equip(node: Node, described: Mapping[str, Described], store: Store, observe: bool, around: Surroundings) -> None:
     """Gives the work of a node what observes, remembers and travels by its parts, as they are now."""
     assert node.work is not None, "a node that is decided runs"
     experiment, work = node.experiment, node.work
