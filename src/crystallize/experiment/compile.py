@@ -128,7 +128,7 @@ def _add_jobs(
     node.first, label = len(plan.jobs), node.experiment.label
     for trial, own in trials:
         condition, replicate, _ = trial
-        inputs = ports.of(condition, replicate)
+        inputs, after = ports.of(condition, replicate)
         plan.jobs.append(
             Job(
                 index=len(plan.jobs),
@@ -138,7 +138,7 @@ def _add_jobs(
                 table=tables[condition],
                 own=own,
                 inputs=inputs + fetched_ports(node, condition, replicate) if node.fetches else inputs,
-                after=ports.after(condition, replicate),
+                after=after,
                 policy=policies[condition],
             )
         )
