@@ -26,7 +26,7 @@ from crystallize.experiment.results.view_rows import ViewRows
 from crystallize.experiment.trial import Trial
 from crystallize.experiment.upstream import never_recorded
 from crystallize.fingerprint.digest import digest_of
-from crystallize.fingerprint.manifest import Part, PartTable
+from crystallize.fingerprint.manifest import Part, PartTable, Rows
 from crystallize.plan.job import Job, Late, Resolved, Yield
 from crystallize.plan.plan import Plan
 from crystallize.session import Session
@@ -87,19 +87,19 @@ class _OwnParts:
     """The parts of a single trial, shared by all trials of the same replicate and seed."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[int, int | None], tuple[Part, ...]] = {}
+        self._made: dict[tuple[int, int | None], Rows] = {}
 
-    def of(self, replicate: int, seed: int | None) -> tuple[Part, ...]:
+    def of(self, replicate: int, seed: int | None) -> Rows:
         parts = self._made.get((replicate, seed))
         if parts is None:
             listed = [Part("replicate", digest_of("replicate/1", str(replicate).encode()), str(replicate))]
             if seed is not None:
                 listed.append(Part("seed", digest_of("seed/1", str(seed).encode()), str(seed)))
-            parts = self._made[(replicate, seed)] = tuple(listed)
+            parts = self._made[(replicate, seed)] = Rows(listed)
         return parts
 
 
-_Own: TypeAlias = tuple[Trial, tuple[Part, ...]]
+_Own: TypeAlias = tuple[Trial, Rows]
 """A trial, and the parts of its own."""
 
 
