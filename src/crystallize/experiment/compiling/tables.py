@@ -33,9 +33,9 @@ def _equip(node: Node, described: Mapping[str, Described], store: Store, observe
     """Gives the work of a node what observes, remembers and travels by its parts, as they are now."""
     assert node.work is not None, "a node that is decided runs"
     experiment, work = node.experiment, node.work
-    tables = [each.table for each in described.values()]
     reached = around.reached_by.together([each.reached for each in described.values()])
-    work.uses_numpy = any(part.name == "env.numpy" for part in next(iter(described.values())).environment)
+    work.uses_numpy = next(iter(described.values())).environment.has_numpy
+    tables = (each.table for each in described.values())
     if node.is_far:
         from crystallize.experiment.luggage import Luggage
 
