@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from crystallize.experiment.blueprint import Blueprint
 from crystallize.experiment.compiling.company import mark_company
 from crystallize.experiment.compiling.conditions import choose_conditions
 from crystallize.experiment.compiling.fetches import add_fetches, fetched_ports
@@ -105,12 +104,13 @@ _Own: TypeAlias = tuple[Trial, Rows]
 
 def _trials(node: Node, shared: _OwnParts, asked: Asked) -> list[_Own]:
     """The trials of a node with the parts of their own, replicate by replicate, condition by condition."""
-    seeds = [_seed(node.experiment, replicate, asked) for replicate in range(node.replicates)]
-    return [
-        (Trial(condition, replicate, seed), shared.of(replicate, seed))
-        for replicate, seed in enumerate(seeds)
-        for condition in node.conditions
-    ]
+    seeds = node.experiment.get_plugin(SeedPlugin)
+    trials: list[_Own] = []
+    for replicate in range(node.replicates):
+        seed = None if seeds is None else seeds.seed_for(replicate, base=asked.seed)
+        own = shared.of(replicate, seed)
+        trials += [(Trial(condition, replicate, seed), own) for condition in node.conditions]
+    return trials
 
 
 def _add_jobs(
@@ -195,8 +195,3 @@ def _missing(node: Node) -> Late:
         raise never_recorded(node.experiment)
 
     return fail
-
-
-def _seed(experiment: Blueprint, replicate: int, asked: Asked) -> int | None:
-    seeds = experiment.get_plugin(SeedPlugin)
-    return None if seeds is None else seeds.seed_for(replicate, base=asked.seed)

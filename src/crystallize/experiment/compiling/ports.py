@@ -50,13 +50,14 @@ class PortMaker:
 
     def fallbacks(self) -> tuple[str, ...]:
         """What to warn of: conditions that an upstream experiment does not have, so that its baseline is read."""
-        told = [self._fallback(link, upstream) for link, upstream in self._links]
+        others = [condition for condition in self._node.conditions if condition != BASELINE_CONDITION]
+        told = [self._fallback(others, link, upstream) for link, upstream in self._links] if others else []
         return tuple(filter(None, told))
 
-    def _fallback(self, link: Link, upstream: Node) -> str | None:
+    def _fallback(self, others: Iterable[str], link: Link, upstream: Node) -> str | None:
         if link.condition is not None:
             return None
-        unknown = [c for c in self._node.conditions if c not in upstream.defined and self._node.reads(link, c)]
+        unknown = [c for c in others if c not in upstream.defined and self._node.reads(link, c)]
         if not unknown:
             return None
         label = upstream.experiment.label
