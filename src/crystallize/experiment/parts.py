@@ -126,15 +126,17 @@ class PartMaker:
         """The table, and what else is to be known of the code and the values behind its parts."""
         of_parts = self._around.reached_by(self._codes.values())
         reached = self._reached if self._inner else of_parts
-        parts, notes = list(self._parts), list(reached.notes)
-        for name in reached.environ:
-            if any(word in name.upper() for word in SECRET_WORDS):
-                notes.append(f"environment variable {name} is read and, as a secret, does not count")
-            else:
-                parts.append(self._variable(name))
+        secrets = [name for name in reached.environ if any(word in name.upper() for word in SECRET_WORDS)]
+        told = [f"environment variable {name} is read and, as a secret, does not count" for name in secrets]
+        variables = [self._variable(name) for name in reached.environ if name not in secrets]
         packages = reached.packages | self._packages if self._packages else reached.packages
         environment = self._around.environment(packages)
-        table = PartTable((*parts, *environment.parts), unclear=self._unclear, pieces=of_parts.pieces, notes=notes)
+        table = PartTable(
+            (*self._parts, *variables, *environment.parts),
+            unclear=self._unclear,
+            pieces=of_parts.pieces,
+            notes=(*reached.notes, *told),
+        )
         return Described(table, environment, reached, reached.texts | self._texts if self._texts else reached.texts)
 
     @property
