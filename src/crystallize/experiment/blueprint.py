@@ -108,11 +108,11 @@ class Blueprint:
         self.run_replicates: int | None = None
         """How often each condition runs in the present run, for hooks; None outside of one."""
         self._replicates = checked_replicates(replicates)
-        written = _listed("outputs", outputs.values() if isinstance(outputs, Mapping) else outputs, Artifact)
+        aliased = dict(outputs) if isinstance(outputs, Mapping) else None
+        written = _listed("outputs", outputs if aliased is None else aliased.values(), Artifact)
         check_distinct("artifact", [artifact.name for artifact in written])
-        aliases = outputs if isinstance(outputs, Mapping) else [artifact.name for artifact in written]
-        self.outputs: dict[str, Artifact] = dict(zip(aliases, written, strict=True))
-        for artifact in self.outputs.values():
+        self.outputs = {artifact.name: artifact for artifact in written} if aliased is None else aliased
+        for artifact in written:
             artifact.producer = self
         self.plugins: list[BasePlugin] = _listed("plugins", plugins, BasePlugin)
         for default in (ArtifactPlugin, SeedPlugin, LoggingPlugin):

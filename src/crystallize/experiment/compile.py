@@ -7,8 +7,8 @@ Below this, nobody knows conditions, treatments or replicates. The order of the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
-from crystallize.experiment.blueprint import Blueprint
 from crystallize.experiment.compiling.company import mark_company
 from crystallize.experiment.compiling.conditions import choose_conditions
 from crystallize.experiment.compiling.fetches import add_fetches, fetched_ports
@@ -25,7 +25,7 @@ from crystallize.experiment.results.view_rows import ViewRows
 from crystallize.experiment.trial import Trial
 from crystallize.experiment.upstream import never_recorded
 from crystallize.fingerprint.digest import digest_of
-from crystallize.fingerprint.manifest import Part, PartTable
+from crystallize.fingerprint.manifest import Part, PartTable, Rows
 from crystallize.plan.job import Job, Late, Resolved, Yield
 from crystallize.plan.plan import Plan
 from crystallize.session import Session
@@ -60,11 +60,16 @@ def compile_graph(
     for root in {node.root for node in ordered if _decides(node)}:
         session.store(root).survey_with(around.surveyor(session.store(root)))
     for node in ordered:
-        tables = tables_of(node, session, around) if _decides(node) else {}
         trials = _trials(node, shared, asked)
-        if node.volatile:
-            add_fetches(plan, node, nodes, trials, session, around)
-        _add_jobs(plan, node, nodes, trials, tables, session, asked)
+        # Also where records stand in for them: the view notes which markers are there.
+        policies = {condition: _policy(node, condition, asked) for condition in node.conditions}
+        if _decides(node):
+            tables = tables_of(node, session, around)
+            if node.volatile:
+                add_fetches(plan, node, nodes, trials, session, around)
+            _add_jobs(plan, node, nodes, trials, tables, policies)
+        else:
+            _add_stand_ins(plan, node, trials, session, asked)
     return plan, list(rows.values())
 
 
@@ -81,60 +86,82 @@ class _OwnParts:
     """The parts of a single trial, shared by all trials of the same replicate and seed."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[int, int | None], tuple[Part, ...]] = {}
+        self._made: dict[tuple[int, int | None], Rows] = {}
 
-    def of(self, replicate: int, seed: int | None) -> tuple[Part, ...]:
+    def of(self, replicate: int, seed: int | None) -> Rows:
         parts = self._made.get((replicate, seed))
         if parts is None:
             listed = [Part("replicate", digest_of("replicate/1", str(replicate).encode()), str(replicate))]
             if seed is not None:
                 listed.append(Part("seed", digest_of("seed/1", str(seed).encode()), str(seed)))
-            parts = self._made[(replicate, seed)] = tuple(listed)
+            parts = self._made[(replicate, seed)] = Rows(listed)
         return parts
 
 
-def _trials(node: Node, shared: _OwnParts, asked: Asked) -> list[tuple[Trial, tuple[Part, ...]]]:
+_Own: TypeAlias = tuple[Trial, Rows]
+"""A trial, and the parts of its own."""
+
+
+def _trials(node: Node, shared: _OwnParts, asked: Asked) -> list[_Own]:
     """The trials of a node with the parts of their own, replicate by replicate, condition by condition."""
-    seeds = [_seed(node.experiment, replicate, asked) for replicate in range(node.replicates)]
-    return [
-        (Trial(condition, replicate, seed), shared.of(replicate, seed))
-        for replicate, seed in enumerate(seeds)
-        for condition in node.conditions
-    ]
+    seeds = node.experiment.get_plugin(SeedPlugin)
+    trials: list[_Own] = []
+    for replicate in range(node.replicates):
+        seed = None if seeds is None else seeds.seed_for(replicate, base=asked.seed)
+        own = shared.of(replicate, seed)
+        trials += [(Trial(condition, replicate, seed), own) for condition in node.conditions]
+    return trials
 
 
 def _add_jobs(
     plan: Plan,
     node: Node,
     nodes: Nodes,
-    trials: Sequence[tuple[Trial, tuple[Part, ...]]],
+    trials: Sequence[_Own],
     tables: Mapping[str, PartTable],
-    session: Session,
-    asked: Asked,
+    policies: Mapping[str, Policy],
 ) -> None:
-    node.first = len(plan.jobs)
-    policies = {condition: _policy(node, condition, asked) for condition in node.conditions}
-    ports = PortMaker(node, node.trial_links, nodes) if _decides(node) else None
-    if ports is not None and node.work is not None:
-        node.work.fallbacks = ports.fallbacks()
-    label = node.experiment.label
+    """Adds the trials of a node that is decided on what they read."""
+    assert node.work is not None, "a node that is decided runs"
+    ports = PortMaker(node, node.trial_links, nodes)
+    node.work.fallbacks = ports.fallbacks()
+    node.first, label = len(plan.jobs), node.experiment.label
     for trial, own in trials:
-        condition, replicate = trial.condition, trial.replicate
-        name = f"{label}/{condition}/{replicate}"
-        inputs = ports.of(condition, replicate) + fetched_ports(node, condition, replicate) if ports else ()
-        policy = policies[condition] if ports else _recorded(name, condition, replicate, node, session)
+        condition, replicate, _ = trial
+        inputs, after = ports.of(condition, replicate)
         plan.jobs.append(
             Job(
                 index=len(plan.jobs),
-                label=name,
+                label=f"{label}/{condition}/{replicate}",
                 group=node.group,
                 task=trial,
-                table=tables.get(condition, _NOTHING),
+                table=tables[condition],
                 own=own,
-                inputs=inputs,
-                after=ports.after(condition, replicate) if ports else (),
-                # Beside a run aside nothing else is written, not even that it failed.
-                late=None if asked.aside is None or not isinstance(policy, Force) or node.runs else _missing(node),
+                inputs=inputs + fetched_ports(node, condition, replicate) if node.fetches else inputs,
+                after=after,
+                policy=policies[condition],
+            )
+        )
+
+
+def _add_stand_ins(plan: Plan, node: Node, trials: Sequence[_Own], session: Session, asked: Asked) -> None:
+    """Adds the trials of a node that are taken as they were recorded."""
+    node.first = len(plan.jobs)
+    for trial, own in trials:
+        condition, replicate, _ = trial
+        label = f"{node.experiment.label}/{condition}/{replicate}"
+        policy = _recorded(label, condition, replicate, node, session)
+        # Beside a run aside nothing else is written, not even that it failed.
+        is_missing = asked.aside is not None and not node.runs and isinstance(policy, Force)
+        plan.jobs.append(
+            Job(
+                index=len(plan.jobs),
+                label=label,
+                group=node.group,
+                task=trial,
+                table=_NOTHING,
+                own=own,
+                late=_missing(node) if is_missing else None,
                 policy=policy,
             )
         )
@@ -146,13 +173,14 @@ def _decides(node: Node) -> bool:
 
 
 _NOTHING = PartTable(())
+_USE = Use()
 
 
 def _policy(node: Node, condition: str, asked: Asked) -> Policy:
     if asked.strategy_of(node.experiment) == "rerun":
         return Force("rerun")
     wish = None if asked.restore or node.view is None else node.view.wish(condition)
-    return wish or Use()
+    return wish or _USE
 
 
 def _recorded(label: str, condition: str, replicate: int, node: Node, session: Session) -> Policy:
@@ -167,8 +195,3 @@ def _missing(node: Node) -> Late:
         raise never_recorded(node.experiment)
 
     return fail
-
-
-def _seed(experiment: Blueprint, replicate: int, asked: Asked) -> int | None:
-    seeds = experiment.get_plugin(SeedPlugin)
-    return None if seeds is None else seeds.seed_for(replicate, base=asked.seed)

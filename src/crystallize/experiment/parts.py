@@ -42,6 +42,14 @@ MANY = 256
 """Experiments of one plan share names; so many parts that hold nothing else are kept."""
 
 
+class Environment(NamedTuple):
+    """What code needs that is installed."""
+
+    parts: tuple[Part, ...]
+    """``env.…``."""
+    has_numpy: bool
+
+
 class Surroundings:
     """What the parts of all experiments of one plan share: the code as loaded, the environment, remembered digests.
 
@@ -58,7 +66,7 @@ class Surroundings:
         self.keeping = Keeping()
         self.reached_by = ReachedBy()
         self._surveyors: dict[Path, Surveyor] = {}
-        self._environments: dict[frozenset[str], tuple[Part, ...]] = {}
+        self._environments: dict[frozenset[str], Environment] = {}
 
     def surveyor(self, store: Store) -> Surveyor:
         """Who looks at what the records of a store rest on."""
@@ -66,19 +74,20 @@ class Surroundings:
             self._surveyors[store.folder] = Surveyor(self.root, store, self.codebase, left_out=[store.folder])
         return self._surveyors[store.folder]
 
-    def environment(self, packages: frozenset[str]) -> tuple[Part, ...]:
-        """The ``env.…`` parts of code that imports `packages`."""
-        if packages not in self._environments:
-            self._environments[packages] = tuple(environment_parts(sorted(packages)))
-        return self._environments[packages]
+    def environment(self, packages: frozenset[str]) -> Environment:
+        """What code that imports `packages` needs."""
+        found = self._environments.get(packages)
+        if found is None:
+            parts = tuple(environment_parts(sorted(packages)))
+            found = self._environments[packages] = Environment(parts, any(part.name == "env.numpy" for part in parts))
+        return found
 
 
 class Described(NamedTuple):
     """What the parts of one condition of an experiment come to."""
 
     table: PartTable
-    environment: tuple[Part, ...]
-    """Of its parts, those of what is installed."""
+    environment: Environment
     reached: Reached
     texts: Collection[str]
     """In values and code, names of files perhaps among them."""
@@ -117,14 +126,17 @@ class PartMaker:
         """The table, and what else is to be known of the code and the values behind its parts."""
         of_parts = self._around.reached_by(self._codes.values())
         reached = self._reached if self._inner else of_parts
-        parts, notes = list(self._parts), list(reached.notes)
-        for name in reached.environ:
-            if any(word in name.upper() for word in SECRET_WORDS):
-                notes.append(f"environment variable {name} is read and, as a secret, does not count")
-            else:
-                parts.append(self._variable(name))
-        environment = self._around.environment(reached.packages | self._packages)
-        table = PartTable((*parts, *environment), unclear=self._unclear, pieces=of_parts.pieces, notes=notes)
+        secrets = [name for name in reached.environ if any(word in name.upper() for word in SECRET_WORDS)]
+        told = [f"environment variable {name} is read and, as a secret, does not count" for name in secrets]
+        variables = [self._variable(name) for name in reached.environ if name not in secrets]
+        packages = reached.packages | self._packages if self._packages else reached.packages
+        environment = self._around.environment(packages)
+        table = PartTable(
+            (*self._parts, *variables, *environment.parts),
+            unclear=self._unclear,
+            pieces=of_parts.pieces,
+            notes=(*reached.notes, *told),
+        )
         return Described(table, environment, reached, reached.texts | self._texts if self._texts else reached.texts)
 
     @property
@@ -143,7 +155,7 @@ class PartMaker:
 
     def add_steps(self, steps: Iterable[Any]) -> None:
         """Each step's code and explicit parameters, and their order."""
-        self._parts.append(_steps_part(tuple([self._add_definition(step) for step in steps])))
+        self._parts.append(_steps_part(tuple(map(self._add_definition, steps))))
 
     def add_datasource(self, source: DataSource, alias: str = "") -> None:
         """The code and parameters of a datasource; what it reads of other experiments comes with the links.
@@ -155,9 +167,8 @@ class PartMaker:
             alone.add_fetch(source)
             self._packages |= alone._reached.packages
         elif isinstance(source, ExperimentInput):
-            aliases = list(source.inputs)
-            digest = digest_of("aliases/1", *(name.encode() for name in aliases))
-            self._parts.append(Part("datasource" + alias, digest, ", ".join(aliases)))
+            digest = digest_of("aliases/1", *[name.encode() for name in source.inputs])
+            self._parts.append(Part("datasource" + alias, digest, ", ".join(source.inputs)))
             for name, inner in source.inputs.items():
                 self.add_datasource(inner, f"{alias}.{name}")
         elif not isinstance(source, READS):

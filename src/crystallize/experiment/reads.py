@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,8 +38,7 @@ class Reads:
     Parameters
     ----------
     homes : the project modules that its code reaches, each with its text.
-    holders : gives its instances of the user's own classes, which live from trial to trial; asked when the first trial
-        begins, which in most experiments of a run that reuses all none ever does.
+    holders : its instances of the user's own classes, which live from trial to trial.
     texts : condition → texts in values and code; those that name a file count as read, whoever opens it.
     ignore : globs of what does not count.
     """
@@ -50,15 +48,17 @@ class Reads:
         surveyor: Surveyor,
         keeping: Keeping,
         *,
-        homes: Collection[tuple[Module, Source]],
-        holders: Callable[[], Iterable[object]],
+        homes: Iterable[tuple[Module, Source]],
+        holders: Iterable[object],
         texts: Mapping[str, Iterable[str]],
         ignore: Sequence[str],
     ) -> None:
         self._surveyor = surveyor
         self._keeping = keeping
-        self._homes = homes
-        self._find_holders = holders
+        self._homes = tuple(homes)
+        self._late = [module for module, _ in self._homes if not module.live]
+        """Those that only running code imports."""
+        self._holders = tuple(holders)
         self._texts = texts
         self._ignore = ignore
         self._named: dict[str, tuple[str, ...]] = {}
@@ -76,8 +76,6 @@ class Reads:
             **vars(self),
             "_keeping": None,
             "_late": [],
-            "_find_holders": None,
-            "_holders": self._holders,
             "_homes": [(module.name, module.path, source.text) for module, source in self._homes],
             "_setting_up": None,
             "_unloaded": {},
@@ -87,15 +85,6 @@ class Reads:
     def __setstate__(self, state: dict[str, Any]) -> None:
         homes = tuple((Module(name, path=path), Source(text)) for name, path, text in state["_homes"])
         vars(self).update(state, _keeping=Keeping(), _homes=homes)
-
-    @cached_property
-    def _late(self) -> list[Module]:
-        """The modules that only running code imports."""
-        return [module for module, _ in self._homes if not module.live]
-
-    @cached_property
-    def _holders(self) -> tuple[object, ...]:
-        return tuple(self._find_holders())
 
     def setting_up(self) -> AbstractContextManager[None]:
         """What is read inside counts for every trial."""

@@ -7,9 +7,9 @@ recorded.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -87,8 +87,8 @@ class TrialWork:
         """Whether trials run in other processes than this one."""
         self.uses_numpy = False
         """Whether the experiment's code imports numpy, so that its generator is seeded before anything imports it."""
-        self.reads: Reads | None = None
-        """Who observes what the trials read; None: nobody."""
+        self.make_reads: Callable[[], Reads] | None = None
+        """Gives who observes what the trials read; None: nobody does."""
         self.memo_keys: StepKeys | None = None
         """What the memos of steps go by; None: no step is cacheable."""
         self.luggage: Luggage | None = None
@@ -101,8 +101,17 @@ class TrialWork:
 
         assert self.luggage is not None, "only the work of a group that runs elsewhere is pickled"
         links = [link._replace(producer=None) for link in self._links]
-        state = {**vars(self), "_links": links, "_set_up": [], "luggage": None, "memo_keys": None}
+        state = {**vars(self), "_links": links, "_set_up": [], "luggage": None, "memo_keys": None, "make_reads": None}
         return unpack, (type(self), *self.luggage.pack(self._experiment, state))
+
+    @cached_property
+    def reads(self) -> Reads | None:
+        """Who observes what the trials read; None: nobody. Where all are reused there is no need of one."""
+        return None if self.make_reads is None else self.make_reads()
+
+    def let_go(self) -> None:
+        """Of what only trials need: all are over, and a large plan has many experiments."""
+        self.reads = self.make_reads = self.memo_keys = None
 
     def begin(self) -> None:
         """Calls the plugins' `before_run`, then sets up the steps with a context that all trials start from."""

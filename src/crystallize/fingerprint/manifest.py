@@ -68,6 +68,13 @@ class PartTable:
         self.digest: Digest = _parts_digest("parts/1", self.parts)
 
 
+class Rows(tuple[Part, ...]):
+    """The parts of a job's own, in order. Jobs that have the same may share them, and with them their digest."""
+
+    def __init__(self, parts: Iterable[Part]) -> None:
+        self.digest = _parts_digest("parts/1", self)
+
+
 class Manifest:
     """What a job is made of: a shared table and the job's own rows."""
 
@@ -77,8 +84,8 @@ class Manifest:
         self.kind = kind
         """The format and its version: ``trial/1``, ``execution/1``, ``fetch/1``."""
         self.table = table
-        self.own: tuple[Part, ...] = tuple(own)
-        self.fingerprint: Digest = digest_of(kind, table.digest, _parts_digest("parts/1", self.own))
+        self.own = own if isinstance(own, Rows) else Rows(own)
+        self.fingerprint: Digest = digest_of(kind, table.digest, self.own.digest)
 
     def parts(self) -> Iterator[Part]:
         """The shared parts in order, then the job's own."""

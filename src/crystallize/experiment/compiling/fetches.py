@@ -65,6 +65,7 @@ def add_fetches(
     for trial, own in trials:
         if trial.condition in node.sources:
             continue
+        inputs, after = ports.of(trial.condition, trial.replicate)
         node.fetches[trial.condition, trial.replicate] = len(plan.jobs)
         plan.jobs.append(
             Job(
@@ -74,8 +75,8 @@ def add_fetches(
                 task=trial,
                 table=tables[trial.condition],
                 own=own,
-                inputs=ports.of(trial.condition, trial.replicate),
-                after=ports.after(trial.condition, trial.replicate),
+                inputs=inputs,
+                after=after,
                 policy=POLICY,
             )
         )

@@ -6,6 +6,7 @@ Design 5.5 and 5.6.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from crystallize.errors import DefinitionError
 from crystallize.experiment.compiling.node import Node, Nodes
@@ -13,6 +14,15 @@ from crystallize.experiment.compiling.replicates import read_replicate
 from crystallize.experiment.objects.constants import BASELINE_CONDITION
 from crystallize.experiment.objects.links import Link
 from crystallize.plan.job import Input, Source
+
+
+class Ports(NamedTuple):
+    """What one job reads."""
+
+    inputs: tuple[Input, ...]
+    """One per link."""
+    after: tuple[int, ...]
+    """One upstream job per experiment that is only waited for."""
 
 
 class PortMaker:
@@ -27,35 +37,27 @@ class PortMaker:
         self._links = [(link, nodes[id(link.producer)]) for link in links]
         self._after = [nodes[id(upstream)] for upstream in node.after]
         self._node = node
-        self._unpaired: dict[str, tuple[Input, ...]] = {}
-        """Condition → what all its replicates read, where none reads one of its own."""
+        self._shared: dict[str, Ports] = {}
 
-    def of(self, condition: str, replicate: int) -> tuple[Input, ...]:
-        """One input per link."""
+    def of(self, condition: str, replicate: int) -> Ports:
+        """What one trial reads; where no replicate reads one of its own, all share it."""
         if self._node.paired:
-            return self._inputs(condition, replicate)
-        shared = self._unpaired.get(condition)
+            return self._ports(condition, replicate)
+        shared = self._shared.get(condition)
         if shared is None:
-            shared = self._unpaired[condition] = self._inputs(condition, replicate)
+            shared = self._shared[condition] = self._ports(condition, replicate)
         return shared
-
-    def after(self, condition: str, replicate: int) -> tuple[int, ...]:
-        """One upstream job per experiment that is only waited for."""
-        return tuple(
-            [
-                upstream.job(self._condition(None, upstream, condition), read_replicate(upstream, replicate))
-                for upstream in self._after
-            ]
-        )
 
     def fallbacks(self) -> tuple[str, ...]:
         """What to warn of: conditions that an upstream experiment does not have, so that its baseline is read."""
-        return tuple(filter(None, (self._fallback(link, upstream) for link, upstream in self._links)))
+        others = [condition for condition in self._node.conditions if condition != BASELINE_CONDITION]
+        told = [self._fallback(others, link, upstream) for link, upstream in self._links] if others else []
+        return tuple(filter(None, told))
 
-    def _fallback(self, link: Link, upstream: Node) -> str | None:
+    def _fallback(self, others: Iterable[str], link: Link, upstream: Node) -> str | None:
         if link.condition is not None:
             return None
-        unknown = [c for c in self._node.conditions if c not in upstream.defined and self._node.reads(link, c)]
+        unknown = [c for c in others if c not in upstream.defined and self._node.reads(link, c)]
         if not unknown:
             return None
         label = upstream.experiment.label
@@ -67,15 +69,18 @@ class PortMaker:
             f"falling back to its baseline"
         )
 
-    def _inputs(self, condition: str, replicate: int) -> tuple[Input, ...]:
+    def _ports(self, condition: str, replicate: int) -> Ports:
         reads = self._node.reads
-        return tuple(
-            [
-                self._input(link, upstream, condition, replicate)
-                for link, upstream in self._links
-                if reads(link, condition)
-            ]
-        )
+        inputs = [
+            self._input(link, upstream, condition, replicate)
+            for link, upstream in self._links
+            if reads(link, condition)
+        ]
+        after = [
+            upstream.job(self._condition(None, upstream, condition), read_replicate(upstream, replicate))
+            for upstream in self._after
+        ]
+        return Ports(tuple(inputs), tuple(after))
 
     def _input(self, link: Link, upstream: Node, condition: str, replicate: int) -> Input:
         chosen = self._condition(link.condition, upstream, condition)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 from crystallize.experiment.compiling.node import Node
 from crystallize.experiment.parts import Described, PartMaker, Surroundings
+from crystallize.experiment.reached import Reached
 from crystallize.experiment.reads import Reads
 from crystallize.fingerprint.manifest import PartTable
 from crystallize.session import Session
@@ -23,17 +25,17 @@ def tables_of(node: Node, session: Session, around: Surroundings) -> dict[str, P
             own = _maker(node, condition, around, store)
         own.add_treatment(condition, node.treatments.get(condition))
         described[condition] = own.described()
-    _equip(node, described, session, around)
+    _equip(node, described, store, session.settings.observe, around)
     return {condition: each.table for condition, each in described.items()}
 
 
-def _equip(node: Node, described: Mapping[str, Described], session: Session, around: Surroundings) -> None:
+def _equip(node: Node, described: Mapping[str, Described], store: Store, observe: bool, around: Surroundings) -> None:
     """Gives the work of a node what observes, remembers and travels by its parts, as they are now."""
     assert node.work is not None, "a node that is decided runs"
-    experiment, work, store = node.experiment, node.work, session.store(node.root)
-    tables = [each.table for each in described.values()]
+    experiment, work = node.experiment, node.work
     reached = around.reached_by.together([each.reached for each in described.values()])
-    work.uses_numpy = any(part.name == "env.numpy" for part in next(iter(described.values())).environment)
+    work.uses_numpy = next(iter(described.values())).environment.has_numpy
+    tables = (each.table for each in described.values())
     if node.is_far:
         from crystallize.experiment.luggage import Luggage
 
@@ -42,15 +44,22 @@ def _equip(node: Node, described: Mapping[str, Described], session: Session, aro
         from crystallize.experiment.memo.keys import StepKeys
 
         work.memo_keys = StepKeys(experiment, around, store, tables)
-    if session.settings.observe:
-        work.reads = Reads(
-            around.surveyor(store),
-            around.keeping,
-            homes=reached.homes,
-            holders=node.holders,
-            texts={condition: each.texts for condition, each in described.items()},
-            ignore=experiment.ignore,
-        )
+    if observe:
+        texts = {condition: each.texts for condition, each in described.items()}
+        work.make_reads = partial(_reads, node, around, store, reached, texts, experiment.ignore)
+
+
+def _reads(
+    node: Node,
+    around: Surroundings,
+    store: Store,
+    reached: Reached,
+    texts: Mapping[str, Collection[str]],
+    ignore: Sequence[str],
+) -> Reads:
+    """Who observes the trials of a node, which are about to begin."""
+    surveyor, keeping = around.surveyor(store), around.keeping
+    return Reads(surveyor, keeping, homes=reached.homes, holders=node.holders(), texts=texts, ignore=ignore)
 
 
 def _maker(node: Node, condition: str | None, around: Surroundings, store: Store) -> PartMaker:
@@ -61,7 +70,7 @@ def _maker(node: Node, condition: str | None, around: Surroundings, store: Store
     experiment = node.experiment
     maker = PartMaker(around, store, store.secret_key)
     maker.add_datasource(experiment.datasource if condition is None else node.sources[condition])
-    maker.add_links(link for link in node.trial_links if link.treatment == condition)
+    maker.add_links([link for link in node.trial_links if link.treatment == condition])
     maker.add_steps(experiment.pipeline.steps)
     maker.add_outputs(experiment.outputs)
     maker.add_context(experiment.initial_ctx)

@@ -57,8 +57,11 @@ class ExperimentInput(DataSource):
         return f"ExperimentInput({', '.join(f'{alias}={source!r}' for alias, source in self.inputs.items())})"
 
     def _counts(self) -> dict[str, int]:
-        readers = {a: s for a, s in self.inputs.items() if isinstance(s, (Artifact, ArtifactPath))}
-        return {alias: source.replicates for alias, source in readers.items() if source.replicates is not None}
+        return {
+            alias: source.replicates
+            for alias, source in self.inputs.items()
+            if isinstance(source, (Artifact, ArtifactPath)) and source.replicates is not None
+        }
 
     def _check_replicates(self) -> None:
         counts = self._counts()

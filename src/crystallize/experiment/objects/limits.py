@@ -6,7 +6,7 @@ Decides no result, so it is part of no key.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from crystallize.errors import DefinitionError, DefinitionTypeError, nearest
 from crystallize.plan.needs import NOTHING_SPECIAL, Needs
@@ -41,7 +41,7 @@ class Limits(NamedTuple):
         timeout: float | str | None = None,
         retries: int = 0,
         resources: Mapping[str, float | str] | None = None,
-    ) -> Self:
+    ) -> Limits:
         """What the three arguments mean wherever they are written.
 
         Raises DefinitionError (a ValueError), or DefinitionTypeError (a TypeError), which name the key.
@@ -53,7 +53,7 @@ class Limits(NamedTuple):
         resources : ``{"cpus": 2, "gpus": 0.5, "memory": "4GB"}``, each optional; None: nothing special.
         """
         if timeout is None and resources is None and type(retries) is int and retries == 0:
-            return cls()
+            return NO_LIMITS
         given = _checked(retries, resources)
         memory = given.get("memory")
         return cls(

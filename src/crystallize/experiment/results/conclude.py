@@ -88,7 +88,7 @@ class Conclusion:
         """Of what only trials and their result need: a large plan has many experiments."""
         self._node.view = None
         if self._node.work is not None:
-            self._node.work.reads = self._node.work.memo_keys = None
+            self._node.work.let_go()
 
     def _pass_on(self, event: events.JobEmitted) -> None:
         """Tells the plugins what a trial has to say."""
