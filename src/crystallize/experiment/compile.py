@@ -57,10 +57,10 @@ def compile_graph(
             node.volatile = volatile_sources(node.experiment.datasource)
         add_group(plan, node, rows, session, asked)
     mark_company(plan, ordered)
+    for root in {node.root for node in ordered if _decides(node)}:
+        session.store(root).survey_with(around.surveyor(session.store(root)))
     for node in ordered:
         tables = tables_of(node, session, around) if _decides(node) else {}
-        if node.work is not None and tables:
-            node.work.uses_numpy = any(part.name == "env.numpy" for part in next(iter(tables.values())).parts)
         trials = _trials(node, shared, asked)
         if node.volatile:
             add_fetches(plan, node, nodes, trials, session, around)

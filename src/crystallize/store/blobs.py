@@ -91,7 +91,7 @@ class Blobs:
         """
         if not output.is_tree and output.size_bytes <= SMALL_BYTES:
             shown = None if verify else self._latest.get(output.digest)
-            return write_whole(str(target), shown or self._contents(output, output.digest, pending))
+            return write_whole(*os.path.split(target), shown or self._contents(output, output.digest, pending))
         members = self._members(output, pending) if output.is_tree else []
         with replacing(Path(target)) as new:
             if output.is_tree:
@@ -128,6 +128,11 @@ class Blobs:
         lost = {digest for digest in without & files.keys() if not self._mend(digest, self._shown(digest))}
         lost.update(tree for tree, members in trees.items() if not self._mend_tree(tree, members, without))
         return lost
+
+    def small_among(self, digests: Iterable[bytes]) -> set[bytes]:
+        """Those that are in the database: small files, and listings of folders."""
+        rows = self._database.read_for("SELECT digest FROM blobs WHERE digest IN ({keys})", digests)
+        return {row[0] for row in rows}
 
     # care of the store
 
@@ -237,9 +242,7 @@ class Blobs:
     def _absent_files(self, sizes: Mapping[Digest, int]) -> set[Digest]:
         small = [digest for digest, size in sizes.items() if size <= SMALL_BYTES]
         large = {digest: size for digest, size in sizes.items() if size > SMALL_BYTES}
-        rows = self._database.read_for("SELECT digest FROM blobs WHERE digest IN ({keys})", small)
-        there = {row[0] for row in rows} | (self._large.sound(large).keys() if large else set())
-        return sizes.keys() - there
+        return sizes.keys() - self.small_among(small) - (self._large.sound(large).keys() if large else set())
 
     def _shown(self, digest: Digest) -> list[Path]:
         return [self._views.path_of(file) for file in self._views.showing(digest)]

@@ -22,6 +22,7 @@ from crystallize.experiment.trial import Trial
 from crystallize.fingerprint.digest import Digest, digest_bytes, digest_of
 from crystallize.fingerprint.files import has_contents
 from crystallize.store.codecs import plain
+from crystallize.store.placing import make_folders
 from crystallize.store.record import Output
 from crystallize.store.reuse import After
 from crystallize.store.views import View, ViewFile
@@ -133,20 +134,20 @@ class ExperimentView:
         if placed is None:
             placed = self._placed[task.condition] = _Placed(self._rows.get(task.condition), self._replicates)
         if placed.times[task.replicate] is None:
-            placed.times[task.replicate] = tuple(
-                self._place(output, self._path(task.condition, task.replicate, output), placed.known)
-                for output in outputs
-            )
+            placed.times[task.replicate] = tuple(self._place(task, output, placed.known) for output in outputs)
 
-    def _place(self, output: Output, path: str, known: Mapping[str, ViewFile]) -> int:
-        """Puts one artifact at `path`, unless it is there; the time of modification that it has there."""
+    def _place(self, task: Trial, output: Output, known: Mapping[str, ViewFile]) -> int:
+        """Puts one artifact where it belongs, unless it is there; the time of modification that it has there."""
+        path = self._path(task.condition, task.replicate, output)
         file = known.get(path)
         if file is not None and file.digest == output.digest:
             if self._store.views.intact(file):
                 return file.mtime_ns
             self._restored.append(path)
-        elif self._is_there(path, output):  # another run put it there just now
-            return self._store.views.describe(self._store.root / path, output.digest).mtime_ns
+        else:
+            is_new = make_folders(self.top, f"replicate_{task.replicate}", task.condition, output.step)
+            if not is_new and self._is_there(path, output):  # another run put it there
+                return self._store.views.describe(self._store.root / path, output.digest).mtime_ns
         return self._lay(output, path).mtime_ns
 
     def _path(self, condition: str, replicate: int, output: Output) -> str:
