@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -133,8 +134,8 @@ class ExperimentView:
         placed = self._placed.get(task.condition)
         if placed is None:
             placed = self._placed[task.condition] = _Placed(self._rows.get(task.condition), self._replicates)
-        if placed.times[task.replicate] is None:
-            placed.times[task.replicate] = tuple(self._place(task, output, placed.known) for output in outputs)
+        if task.replicate not in placed:
+            placed.note(task.replicate, [self._place(task, output, placed.known) for output in outputs])
 
     def _place(self, task: Trial, output: Output, known: Mapping[str, ViewFile]) -> int:
         """Puts one artifact where it belongs, unless it is there; the time of modification that it has there."""
@@ -204,7 +205,8 @@ class ExperimentView:
         """The artifacts of a condition, placed where they are not."""
         for replicate, end in ends:
             self.place(Trial(condition, replicate, None), end.outputs)
-            for output, time in zip(end.outputs, self._placed[condition].times[replicate] or (), strict=True):
+            times = self._placed[condition].times(replicate, len(end.outputs))
+            for output, time in zip(end.outputs, times, strict=True):
                 path = self._path(condition, replicate, output)
                 yield ViewFile(path, output.digest, output.size_bytes, time, output.is_tree)
 
@@ -275,5 +277,21 @@ class _Placed:
     def __init__(self, row: View | None, replicates: int) -> None:
         self.known = {} if row is None else {file.path: file for file in row.files}
         """Path → the file that we wrote there last."""
-        self.times: list[tuple[int, ...] | None] = [None] * replicates
-        """By replicate, the time of modification of each of its outputs; None: nothing is placed yet."""
+        self._times = array("q")
+        """When each file was modified, trial by trial as they were placed."""
+        self._starts = array("q", [-1]) * replicates
+        """By replicate, where its times begin; -1: nothing is placed yet."""
+
+    def __contains__(self, replicate: int) -> bool:
+        return self._starts[replicate] >= 0
+
+    def note(self, replicate: int, times: Iterable[int]) -> None:
+        """The artifacts of a replicate are in place, and were modified at `times`."""
+        start = len(self._times)
+        self._times.extend(times)
+        self._starts[replicate] = start
+
+    def times(self, replicate: int, count: int) -> Sequence[int]:
+        """When each of its `count` artifacts was modified."""
+        start = self._starts[replicate]
+        return self._times[start : start + count]
