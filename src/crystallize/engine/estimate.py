@@ -21,7 +21,8 @@ class Estimate:
 
     def __init__(self, plan: Plan, jobs: Iterable[Job], previous: Mapping[str, float]) -> None:
         self._plan = plan
-        self._expected: dict[int, float | None] = {}
+        self._expected: list[float | None] = []
+        """By index; None also of jobs that are not counted in."""
         self._left = [0] * len(plan.groups)
         self._known = [0.0] * len(plan.groups)
         self._unknown = [0] * len(plan.groups)
@@ -31,6 +32,7 @@ class Estimate:
 
     def add(self, jobs: Iterable[Job], previous: Mapping[str, float]) -> None:
         """Counts more jobs in; for the parameters see the class."""
+        self._expected += [None] * (len(self._plan.jobs) - len(self._expected))
         for job in jobs:
             if self._plan.groups[job.group].fetches_for is None:
                 self._expected[job.index] = previous.get(job.label)
@@ -39,7 +41,7 @@ class Estimate:
     def settle(self, index: int, seconds: float | None) -> None:
         """Job `index` is settled; `seconds`: how long it ran, None when it did not."""
         group = self._plan.jobs[index].group
-        self._count(group, self._expected.pop(index), -1)
+        self._count(group, self._expected[index], -1)
         if seconds is not None:
             self._took[group] += seconds
             self._done[group] += 1

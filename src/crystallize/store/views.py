@@ -54,6 +54,7 @@ class Views:
 
     def __init__(self, root: Path, database: Database) -> None:
         self._root = root
+        self._top = str(root)
         self._database = database
         self._noted: dict[Digest, ViewFile] = {}
 
@@ -108,13 +109,13 @@ class Views:
     def intact(self, file: ViewFile) -> bool:
         """Whether the file is there and looks as we wrote it: size and time only, nothing is read."""
         try:
-            return _seen(f"{self._root}/{file.path}", file.is_tree) == (file.size_bytes, file.mtime_ns)
+            return _seen(f"{self._top}/{file.path}", file.is_tree) == (file.size_bytes, file.mtime_ns)
         except OSError:
             return False
 
     def path_of(self, file: ViewFile) -> Path:
         """Where the file lies."""
-        return Path(f"{self._root}/{file.path}")
+        return Path(f"{self._top}/{file.path}")
 
     def note(self, file: ViewFile) -> None:
         """Lets `showing` find a file that was just written, before its row is put."""

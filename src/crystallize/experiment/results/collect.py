@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from crystallize.experiment.objects.constants import TAGS
-from crystallize.experiment.results.structs import Samples, merged
+from crystallize.experiment.results.structs import Samples
 from crystallize.plan.job import Job
 from crystallize.store.observed import RESTS_ON
 from crystallize.store.record import Output, Record
@@ -40,28 +40,18 @@ class TrialEnd(NamedTuple):
     label: str = ""
     """Of the record."""
     seed: int | None = None
-    metrics: Mapping[str, Sequence[Any]] = NOTHING
+    names: tuple[str, ...] = ()
+    """Of its metrics; the same object for trials that recorded the same."""
+    values: tuple[Sequence[Any], ...] = ()
+    """Of each of them, in the order they were recorded."""
     outputs: tuple[Output, ...] = ()
     facts: Mapping[str, Any] = NOTHING
     """Those of the record beside the seed."""
 
-    @classmethod
-    def of(cls, record: Record, *, reused: bool = False, why: str = "", note: str | None = None) -> TrialEnd:
-        """The end of a trial that has a result."""
-        facts = record.facts
-        return cls(
-            succeeded=True,
-            reused=reused,
-            why=why,
-            note=note,
-            number=record.number,
-            run=record.run,
-            label=record.label,
-            seed=facts.get(SEED),
-            metrics=record.metrics,
-            outputs=record.outputs,
-            facts=NOTHING if facts.keys() <= _ELSEWHERE else facts,
-        )
+    @property
+    def metrics(self) -> Iterator[tuple[str, Sequence[Any]]]:
+        """Name and values of each metric."""
+        return zip(self.names, self.values, strict=True)
 
 
 class Collected:
@@ -73,7 +63,7 @@ class Collected:
     first : index of the first job; they follow replicate by replicate, condition by condition.
     """
 
-    __slots__ = ("_ends", "_first", "conditions", "fetches", "replicates")
+    __slots__ = ("_ends", "_first", "_names", "conditions", "fetches", "replicates")
 
     def __init__(self, conditions: tuple[str, ...], replicates: int, first: int = 0) -> None:
         self.conditions = conditions
@@ -81,6 +71,8 @@ class Collected:
         self.fetches: list[Record] = []
         """Of what was fetched for trials; one fetch may have served several."""
         self._first = first
+        self._names: tuple[str, ...] = ()
+        """Of the metrics of the trial that succeeded last."""
         self._ends: list[TrialEnd | None] = [None] * (len(conditions) * replicates)
         """As the jobs follow; None: not settled, or cancelled."""
 
@@ -108,7 +100,11 @@ class Collected:
 
     def metrics(self, condition: str) -> Samples:
         """Metric → its values over all replicates that succeeded, in order of replicates."""
-        return merged(end.metrics for _, end in self.of(condition))
+        found: Samples = {}
+        for _, end in self.of(condition):
+            for name, values in end.metrics:
+                found.setdefault(name, []).extend(values)
+        return found
 
     def tags(self, condition: str) -> dict[str, list[dict[str, Any]]]:
         """Metric → the tags of its values, as `metrics` lists them, for metrics that have any."""
@@ -120,13 +116,36 @@ class Collected:
         """Metric → the replicate of each of its values, as `metrics` lists them; left out where they are 0, 1, 2, …"""
         found: dict[str, list[int]] = {}
         for replicate, end in self.of(condition):
-            for name, values in end.metrics.items():
+            for name, values in end.metrics:
                 found.setdefault(name, []).extend([replicate] * len(values))
         return {name: origins for name, origins in found.items() if origins != list(range(len(origins)))}
 
     def keep(self, job: Job, end: TrialEnd) -> None:
         """Notes how the trial of a job ended."""
         self._ends[job.index - self._first] = end
+
+    def keep_record(
+        self, job: Job, record: Record, *, reused: bool = False, why: str = "", note: str | None = None
+    ) -> None:
+        """Notes that the trial of a job has a result."""
+        names, facts = tuple(record.metrics), record.facts
+        if names != self._names:
+            self._names = names
+        end = TrialEnd(
+            succeeded=True,
+            reused=reused,
+            why=why,
+            note=note,
+            number=record.number,
+            run=record.run,
+            label=record.label,
+            seed=facts.get(SEED),
+            names=self._names,
+            values=tuple(record.metrics.values()),
+            outputs=record.outputs,
+            facts=NOTHING if facts.keys() <= _ELSEWHERE else facts,
+        )
+        self.keep(job, end)
 
     def _by_replicate(self, condition: str) -> list[TrialEnd | None]:
         if condition not in self.conditions:
@@ -136,4 +155,4 @@ class Collected:
 
 def _tags_of(end: TrialEnd, metric: str) -> list[dict[str, Any]]:
     tags: list[dict[str, Any]] | None = end.facts.get(TAGS, {}).get(metric)
-    return [{} for _ in end.metrics.get(metric, ())] if tags is None else tags
+    return [{} for _ in dict(end.metrics).get(metric, ())] if tags is None else tags

@@ -40,12 +40,12 @@ class Conclusion:
     def note(self, event: events.Event) -> None:
         """Follows one event about a trial of the experiment."""
         if isinstance(event, events.JobReused):
-            self._collected.keep(event.job, TrialEnd.of(event.record, reused=True))
+            self._collected.keep_record(event.job, event.record, reused=True)
         elif isinstance(event, events.JobStarted):
             self._began = True
             self._view.start(event.job.task.condition)
         elif isinstance(event, events.JobDone):
-            self._collected.keep(event.job, TrialEnd.of(event.record, why=event.miss.why, note=event.note))
+            self._collected.keep_record(event.job, event.record, why=event.miss.why, note=event.note)
             self._view.place(event.job.task, event.record.outputs)
         elif isinstance(event, events.JobFailed):
             self._view.start(event.job.task.condition)  # it may not even have been started

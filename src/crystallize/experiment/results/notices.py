@@ -107,9 +107,9 @@ class Notices:
     def _unwritten(self) -> Iterator[str]:
         """Declared outputs that trials did not write."""
         declared = {artifact.name for artifact in self._node.experiment.outputs.values()}
-        written = [[output.name for output in end.outputs] for end in self._ends if end.succeeded]
+        written = [{output.name for output in end.outputs} for end in self._ends if end.succeeded]
         for name in sorted(declared):
-            lacking = sum(1 for names in written if name not in names)
+            lacking = sum([name not in names for names in written])
             if lacking:
                 yield f"output '{name}' is declared, and {lacking} of {len(written)} trials did not write it"
 

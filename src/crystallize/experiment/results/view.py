@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from crystallize.experiment.results.collect import Collected
+from crystallize.experiment.results.collect import Collected, TrialEnd
 from crystallize.experiment.results.retention import prune
 from crystallize.experiment.results.view_files import discard, newest_version, versions_of, view_folder, write_file
 from crystallize.experiment.results.view_rows import ViewRows
@@ -75,7 +76,8 @@ class ExperimentView:
         """Conditions whose markers this run has seen: one that goes from now on is a wish to the next."""
         self._opened: frozenset[str] = frozenset()
         self._began = False
-        self._laid: dict[str, dict[str, ViewFile]] = {}
+        self._placed: dict[str, _Placed] = {}
+        """By condition, until it is settled."""
         self._restored: list[str] = []
 
     def _set_paths(self) -> None:
@@ -125,31 +127,34 @@ class ExperimentView:
         row = self._rows.get(condition)
         if row is not None:
             after = wish.number if wish else None
-            self._put(row._replace(state="open", after=after), now=True)
+            self._reopen(row, after)
         self._opened |= {condition}
         self._take_down(condition)
 
     def place(self, task: Trial, outputs: Iterable[Output]) -> None:
-        """Puts a trial's artifacts where people look for them."""
-        laid = self._laid.setdefault(task.condition, {})
-        row = self._rows.get(task.condition)
-        known = {file.path: file for file in row.files} if row is not None else {}
-        for output in outputs:
-            place = (f"replicate_{task.replicate}", task.condition, output.step)
-            path = f"{self.folder}/{'/'.join(place)}/{output.name}"
-            file = laid.get(path)
-            if file is not None and file.digest == output.digest:
-                continue
-            file = known.get(path)
-            if file is not None and file.digest == output.digest and self._store.views.intact(file):
-                laid[path] = file
-                continue
-            if file is not None and file.digest == output.digest:
-                self._restored.append(path)
-            elif not make_folders(self.top, *place) and self._is_there(path, output):  # another run put it there
-                laid[path] = self._store.views.describe(self._store.root / path, output.digest)
-                continue
-            laid[path] = self._lay(output, path)
+        """Puts a trial's artifacts where people look for them. Harmless when called again."""
+        placed = self._placed.get(task.condition)
+        if placed is None:
+            placed = self._placed[task.condition] = _Placed(self._rows.get(task.condition), self._replicates)
+        if task.replicate not in placed:
+            placed.note(task.replicate, [self._place(task, output, placed.known) for output in outputs])
+
+    def _place(self, task: Trial, output: Output, known: Mapping[str, ViewFile]) -> int:
+        """Puts one artifact where it belongs, unless it is there; the time of modification that it has there."""
+        path = self._path(task.condition, task.replicate, output)
+        file = known.get(path)
+        if file is not None and file.digest == output.digest:
+            if self._store.views.intact(file):
+                return file.mtime_ns
+            self._restored.append(path)
+        else:
+            is_new = make_folders(self.top, f"replicate_{task.replicate}", task.condition, output.step)
+            if not is_new and self._is_there(path, output):  # another run put it there
+                return self._store.views.describe(self._store.root / path, output.digest).mtime_ns
+        return self._lay(output, path).mtime_ns
+
+    def _path(self, condition: str, replicate: int, output: Output) -> str:
+        return f"{self.folder}/replicate_{replicate}/{condition}/{output.step}/{output.name}"
 
     def settle(self, collected: Collected) -> None:
         """Brings results, markers and rows in line with what the run's trials have come to; the last thing asked."""
@@ -161,7 +166,7 @@ class ExperimentView:
             self._shared.flush()
             versions = list(versions_of(self._store.root / self._name))
             prune(self._store, self._name, versions, keep=self._keep, big_bytes=self._big_bytes)
-        self._rows, self._laid = {}, {}  # needed no more, and a large plan has many
+        self._rows = {}  # needed no more, and a large plan has many
 
     def _settle(self, condition: str, collected: Collected) -> Digest:
         """Brings one condition in line; returns what tells its records from others."""
@@ -175,11 +180,10 @@ class ExperimentView:
         if row is not None and row.state == "complete" and row.key == key and complete and self._is_whole(row):
             return key
         if row is not None and row.state == "complete":
-            self._put(row._replace(state="open"), now=True)
+            self._reopen(row, row.after)
             self._take_down(condition)
-        for replicate, end in ends:
-            self.place(Trial(condition, replicate, None), end.outputs)
-        files = self._laid.pop(condition, {})
+        files = {file.path: file for file in self._files(condition, ends)}
+        self._placed.pop(condition, None)
         results = f"{self.folder}/{condition}/results.json"
         metrics = {name: [plain(value) for value in values] for name, values in collected.metrics(condition).items()}
         tags = collected.tags(condition)
@@ -196,8 +200,17 @@ class ExperimentView:
             files[marker] = write_file(self._store.root, marker, b"")
         state: Literal["open", "complete"] = "complete" if complete else "open"
         after = row.after if row is not None and not complete else None
-        self._put(View(self.folder, condition, state, key, after, tuple(files.values())))
+        self._shared.put_later(View(self.folder, condition, state, key, after, tuple(files.values())))
         return key
+
+    def _files(self, condition: str, ends: Iterable[tuple[int, TrialEnd]]) -> Iterator[ViewFile]:
+        """The artifacts of a condition, placed where they are not."""
+        for replicate, end in ends:
+            self.place(Trial(condition, replicate, None), end.outputs)
+            times = self._placed[condition].times(replicate, len(end.outputs))
+            for output, time in zip(end.outputs, times, strict=True):
+                path = self._path(condition, replicate, output)
+                yield ViewFile(path, output.digest, output.size_bytes, time, output.is_tree)
 
     def _write_folder_files(self, collected: Collected, keys: Sequence[Digest]) -> None:
         """`metadata.json` and `_manifest.json`, when they differ from what we wrote last.
@@ -227,12 +240,11 @@ class ExperimentView:
             files.append(file)
         # A key alone is only worth a row where rows may be written.
         if row is None or tuple(files) != row.files or self._store.database.writable:
-            self._put(View(self.folder, FOLDER_ROW, "complete", key, None, tuple(files)))
+            self._shared.put_later(View(self.folder, FOLDER_ROW, "complete", key, None, tuple(files)))
 
     def _is_whole(self, row: View) -> bool:
         marker = f"{self.folder}/{row.condition}/{MARKER}" if row.condition in self._marked else None
-        intact = self._store.views.intact
-        return all(file.path == marker or intact(file) for file in row.files)
+        return all(map(self._store.views.intact, [file for file in row.files if file.path != marker]))
 
     def _remove(self, condition: str) -> None:
         discard(self._store, self.path, self._rows[condition].files)
@@ -249,12 +261,9 @@ class ExperimentView:
         self._store.views.note(file)
         return file
 
-    def _put(self, view: View, *, now: bool = False) -> None:
-        self._rows[view.condition] = view
-        if now:
-            self._shared.put_now(view)
-        else:
-            self._shared.put_later(view)
+    def _reopen(self, row: View, after: int | None) -> None:
+        self._rows[row.condition] = row = row._replace(state="open", after=after)
+        self._shared.put_now(row)
 
     def _marker(self, condition: str) -> str:
         return f"{self.top}/{condition}/{MARKER}"
@@ -262,3 +271,29 @@ class ExperimentView:
     def _take_down(self, condition: str) -> None:
         with suppress(FileNotFoundError):
             os.unlink(self._marker(condition))  # noqa: PTH108  (once per condition that runs)
+
+
+class _Placed:
+    """What a run has placed of one condition. Of each file only what the record does not tell: a run has very many."""
+
+    def __init__(self, row: View | None, replicates: int) -> None:
+        self.known = {} if row is None else {file.path: file for file in row.files}
+        """Path → the file that we wrote there last."""
+        self._times = array("q")
+        """When each file was modified, trial by trial as they were placed."""
+        self._starts = array("q", [-1]) * replicates
+        """By replicate, where its times begin; -1: nothing is placed yet."""
+
+    def __contains__(self, replicate: int) -> bool:
+        return self._starts[replicate] >= 0
+
+    def note(self, replicate: int, times: Iterable[int]) -> None:
+        """The artifacts of a replicate are in place, and were modified at `times`."""
+        start = len(self._times)
+        self._times.extend(times)
+        self._starts[replicate] = start
+
+    def times(self, replicate: int, count: int) -> Sequence[int]:
+        """When each of its `count` artifacts was modified."""
+        start = self._starts[replicate]
+        return self._times[start : start + count]

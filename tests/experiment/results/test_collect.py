@@ -1,0 +1,75 @@
+"""What is kept of trials: their ends in plan order, whatever the order in which they are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crystallize.experiment.results.collect import Collected, TrialEnd
+from crystallize.fingerprint.digest import digest_of
+from crystallize.fingerprint.manifest import PartTable
+from crystallize.plan.job import Job
+from crystallize.store.record import Record
+from crystallize.store.reuse import Use
+
+FIRST = 5
+
+
+def job(position: int) -> Job:
+    return Job(index=FIRST + position, label="", group=0, task=None, table=PartTable(()), own=(), policy=Use())
+
+
+def record(**metrics: list[Any]) -> Record:
+    fingerprint = digest_of("test/1", repr(metrics).encode())
+    return Record(1, fingerprint, "e/baseline/0", "trial/1", metrics, {}, (), 0.0, 1, 0.0)
+
+
+def test_ends_come_in_plan_order_whatever_ended_first() -> None:
+    collected = Collected(("baseline", "high"), 2, FIRST)
+    for position in (3, 0, 2, 1):
+        collected.keep_record(job(position), record(value=[position]))
+
+    assert [(condition, replicate) for condition, replicate, _ in collected.all()] == [
+        ("baseline", 0),
+        ("high", 0),
+        ("baseline", 1),
+        ("high", 1),
+    ]
+    assert collected.metrics("baseline") == {"value": [0, 2]}
+    assert collected.metrics("high") == {"value": [1, 3]}
+
+
+def test_a_trial_that_has_not_ended_is_not_among_the_ends() -> None:
+    collected = Collected(("baseline",), 3, FIRST)
+    collected.keep_record(job(0), record(value=[0]))
+    collected.keep(job(2), TrialEnd(error=ValueError("no")))
+
+    assert [replicate for replicate, _ in collected.of("baseline")] == [0, 2]
+    assert len(collected.ends()) == 2
+    assert len(collected) == 3
+
+
+def test_a_condition_that_does_not_run_has_no_ends() -> None:
+    collected = Collected(("high",), 1, FIRST)
+    collected.keep_record(job(0), record(value=[0]))
+
+    assert collected.of("baseline") == []
+    assert collected.metrics("baseline") == {}
+
+
+def test_trials_that_recorded_the_same_metrics_share_their_names() -> None:
+    collected = Collected(("baseline",), 2, FIRST)
+    for position in range(2):
+        collected.keep_record(job(position), record(loss=[0.5], part=[position]))
+    one, other = collected.ends()
+
+    assert one.names is other.names
+    assert [dict(end.metrics) for end in (one, other)] == [{"loss": [0.5], "part": [0]}, {"loss": [0.5], "part": [1]}]
+
+
+def test_origins_are_told_only_where_a_replicate_is_missing_or_has_several_values() -> None:
+    collected = Collected(("baseline",), 3, FIRST)
+    collected.keep_record(job(0), record(loss=[1], curve=[1, 2]))
+    collected.keep_record(job(1), record(loss=[1], curve=[3]))
+    collected.keep_record(job(2), record(loss=[1], late=[7]))
+
+    assert collected.origins("baseline") == {"curve": [0, 0, 1], "late": [2]}
