@@ -36,7 +36,7 @@ from crystallize.plan.plan import Plan
 from crystallize.plan.workspace import Workspace
 from crystallize.store.compare import compared
 from crystallize.store.record import Output, Record
-from crystallize.store.reuse import Force, Hit, Miss, Question, decide_many
+from crystallize.store.reuse import Force, Hit, Miss, Question, decide, decide_many
 from crystallize.store.store import Store
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class _Queued(NamedTuple):
     manifest: Manifest
     miss: Miss
     version: int
-    """What the store's `outside_version` was when it was decided: another run may have recorded the job since."""
+    """What the store's `outside_version` was before it was decided: another run may have recorded the job since."""
 
 
 class Driver:
@@ -91,6 +91,8 @@ class Driver:
         self._stop_asked = stop_asked
         self._checkpoint = checkpoint
         self._gate = gate
+        self._versions = {store: store.outside_version() for store in dict.fromkeys(self._stores)}
+        """As last looked at: what is looked up later has seen at least that."""
         self._floors = JobFloors(plan, self._stores)
         self._schedule = Schedule(plan)
         self._settled = Settled(plan)
@@ -196,13 +198,12 @@ class Driver:
                 asked.setdefault(self._stores[job.group], []).append((index, question))
         for store, batch in asked.items():
             run = self._runs[self._plan.jobs[batch[0][0]].group]
-            version = store.outside_version()
-            decisions = decide_many([question for _, question in batch], store, run, version)
+            decisions = decide_many([question for _, question in batch], store, run)
             for (index, question), decision in zip(batch, decisions, strict=True):
                 if isinstance(decision, Hit):
                     self._reuse(index, decision.record)
                 else:
-                    self._misses[index] = _Queued(question.manifest, decision, version)
+                    self._misses[index] = _Queued(question.manifest, decision, self._versions[store])
                     self._queues.put(index)
                     self._claims.expect(question.manifest.fingerprint, store)
                     if decision.kind == "forced" and not self._fetches(index):
@@ -263,10 +264,10 @@ class Driver:
             self._fail(index, self._claims.error(manifest.fingerprint, store), miss, 0.0)
         if claim is not Claim.HELD:
             return False
-        if store.outside_version() != version or self._claims.is_double(manifest.fingerprint, store):
-            decision = decide_many(
-                [question_for(job, manifest, self._floors.of(job.group))], store, self._runs[job.group]
-            )[0]
+        now = store.outside_version()
+        if now != version or self._claims.is_double(manifest.fingerprint, store):
+            self._versions[store] = now
+            decision = decide(question_for(job, manifest, self._floors.of(job.group)), store, self._runs[job.group])
             if isinstance(decision, Hit):
                 twins = self._claims.release(index)
                 self._reuse(index, decision.record)

@@ -115,16 +115,16 @@ def decide(question: Question, store: Store, run: int = 0) -> Decision:
     return decide_many([question], store, run)[0]
 
 
-def decide_many(questions: Sequence[Question], store: Store, run: int = 0, as_of: int | None = None) -> list[Decision]:
+def decide_many(questions: Sequence[Question], store: Store, run: int = 0) -> list[Decision]:
     """One decision per question, in order: those of `decide`, with the look-ups in batches.
 
     Parameters
     ----------
     run : number of the present run, for rung 3; 0 outside a run.
-    as_of : what the store's `outside_version` has just told, by who asks again and again; see `Store.find_many`.
 
     Raises PinnedRecordGone when a policy names a record that is gone or has lost an output.
     """
+    as_of = store.ahead_as_of()
     under = store.find_many([q.manifest.fingerprint for q in questions if _asks_store(q, run)], as_of)
     admitted = [_admit(q, under.get(q.manifest.fingerprint, ()), store, run) for q in questions]
     flaws = _flaws([records[0] for records in admitted if records], store, as_of)

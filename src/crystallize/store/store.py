@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from crystallize.errors import StoreError
 from crystallize.fingerprint.digest import Digest
 from crystallize.fingerprint.files import StatKey
 from crystallize.fingerprint.manifest import Part, Piece
@@ -25,6 +24,7 @@ from crystallize.store.blobs import Blobs, tell
 from crystallize.store.bucket import Bucket, FolderBucket
 from crystallize.store.database import Database
 from crystallize.store.details import Details, Previous
+from crystallize.store.home import make_home
 from crystallize.store.intake import Kept
 from crystallize.store.locks import Locks, is_locked
 from crystallize.store.memo import Memos
@@ -93,7 +93,7 @@ class Store:
         root = root.absolute()
         folder = root / FOLDER if folder is None else folder.absolute()
         if write:
-            _make_folder(folder)
+            make_home(folder)
         database = Database.open(folder / DATABASE, write=write)
         if write:
             salvage(database)
@@ -141,6 +141,10 @@ class Store:
 
     # records
 
+    def ahead_as_of(self) -> int | None:
+        """Asked first in a decision, and handed to its look-ups; None while nothing is read ahead."""
+        return self._ahead.as_of()
+
     def latest_number(self) -> int:
         """The highest record number ever given; 0 in an empty store. Numbers are never given twice."""
         rows = self.database.read("SELECT seq FROM sqlite_sequence WHERE name = 'records'")
@@ -153,7 +157,7 @@ class Store:
 
         Parameters
         ----------
-        as_of : what `outside_version` has just told; then what was read ahead serves as well.
+        as_of : what `ahead_as_of` has just told; then what was read ahead serves as well.
         """
         found: dict[Digest, list[Record]] = {}
         for row in self._ahead.rows_under(fingerprints, as_of):
@@ -383,15 +387,3 @@ def _at(root: Path, folder: Path, write: bool) -> Store:
         store = Store.far(root, folder) if _away else Store.open(root, folder=folder, write=write)
         _opened_here.append(store)
     return store
-
-
-def _make_folder(folder: Path) -> None:
-    ignore = folder / ".gitignore"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
-    except OSError as error:
-        raise StoreError(
-            f"{folder}: {error.strerror}; make the folder writable, or set CRYSTALLIZE_STORE to another one"
-        ) from error
