@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from crystallize.store import placing
-from crystallize.store.placing import LINK_BYTES, discard, make_folder, place_file, replacing, write_whole
+from crystallize.store.placing import LINK_BYTES, discard, make_folder, make_folders, place_file, replacing, write_whole
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_discarding_nothing_is_harmless_and_a_link_is_not_followed(tmp_path: Pat
 def test_a_file_is_written_whole_over_an_old_one_with_its_parents(tmp_path: Path, data: bytes) -> None:
     target = tmp_path / "a" / "b" / "x"
 
-    stats = [write_whole(str(target), contents) for contents in (b"older", data)]
+    stats = [write_whole(str(target.parent), target.name, contents) for contents in (b"older", data)]
 
     assert target.read_bytes() == data
     assert [5, len(data)] == [stat.st_size for stat in stats]
@@ -106,7 +106,7 @@ def test_a_file_that_cannot_be_placed_leaves_nothing_behind(tmp_path: Path, monk
     monkeypatch.setattr(placing.os, "write", lambda descriptor, data: (_ for _ in ()).throw(OSError("full")))
 
     with pytest.raises(OSError, match="full"):
-        write_whole(str(tmp_path / "x"), b"new")
+        write_whole(str(tmp_path), "x", b"new")
 
     assert (tmp_path / "x").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
@@ -119,3 +119,12 @@ def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path: Path) -> None:
         make_folder(str(tmp_path / "a" / "b"))
     with pytest.raises(FileExistsError):
         make_folder(str(tmp_path / "a"))
+
+
+def test_only_a_folder_that_was_missing_is_new(tmp_path: Path) -> None:
+    top = str(tmp_path / "a" / "b")
+
+    told = [make_folders(top, *names) for names in (("c", "d"), ("c", "d"), ("c",), ("c", "e"))]
+
+    assert told == [True, False, False, True]
+    assert sorted(path.name for path in (tmp_path / "a" / "b" / "c").iterdir()) == ["d", "e"]

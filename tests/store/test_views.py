@@ -104,7 +104,8 @@ def test_an_output_is_placed_only_under_its_own_name(store: Store) -> None:
     store.views.put([View("a/v0", "baseline", "complete", files=(shown(store, "a/other"),))])
     before = store.placed(output)
 
-    store.views.put([View("a/v0", "t", "complete", files=(shown(store, "b/x"),))])
+    file = shown(store, "b/x")
+    store.views.put([View("a/v0", "t", "complete", files=(file,))])
 
     assert before is None
-    assert store.placed(output) == store.root / "b/x"
+    assert store.placed(output) == file

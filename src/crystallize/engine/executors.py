@@ -5,14 +5,14 @@ Also says how many more jobs may begin, given what those in flight keep busy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from crystallize.engine.executor import Executor, InlineExecutor, ThreadExecutor
 from crystallize.engine.machine import Machine
+from crystallize.plan import events
 from crystallize.plan.job import Group, Outcome
+from crystallize.plan.plan import Plan
 from crystallize.plan.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -56,16 +56,20 @@ class Executors:
         return "" if group.executor == SERIAL else group.name
 
     async def run(self, group: Group, task: Any, workspace: Workspace) -> Outcome:
-        """Runs one job on the group's executor."""
+        """Runs one job on the group's executor; it keeps this machine busy unless it is on Ray."""
         executor = self._of(group)
+        is_here = group.executor != RAY
+        if is_here:
+            workspace.devices = self._machine.take(group.needs)
         self._in_flight[id(executor)] = self._in_flight.get(id(executor), 0) + 1
         self._all += 1
         try:
-            with self._keeping_busy(group, workspace):
-                return await executor.run(group.work, task, workspace)
+            return await executor.run(group.work, task, workspace)
         finally:
             self._all -= 1
             self._in_flight[id(executor)] -= 1
+            if is_here:
+                self._machine.give_back(group.needs, workspace.devices)
 
     def close(self) -> None:
         """Closes every executor that was made."""
@@ -76,25 +80,21 @@ class Executors:
         if self._cluster is not None:
             self._cluster.close()
 
-    def end(self, group: Group) -> None:
-        """The group is settled: whatever ran its jobs is freed, beside what still runs."""
+    def ending(self, plan: Plan) -> events.Watcher:
+        """A watcher that frees whatever ran the jobs of a group when the group is settled, beside what still runs."""
+
+        def end(event: events.Event) -> None:
+            if isinstance(event, events.GroupSettled):
+                self._end(plan.groups[event.group])
+
+        return end
+
+    def _end(self, group: Group) -> None:
         executor = self._own.pop(self.key(group), None)
         if executor is not None:
             self._closing = [closing for closing in self._closing if closing.is_alive()]
             self._closing.append(Thread(target=executor.close))
             self._closing[-1].start()
-
-    @contextmanager
-    def _keeping_busy(self, group: Group, workspace: Workspace) -> Iterator[None]:
-        """Counts what the job needs of this machine while it runs; one on Ray needs nothing of it."""
-        if group.executor == RAY:
-            yield
-            return
-        workspace.devices = self._machine.take(group.needs)
-        try:
-            yield
-        finally:
-            self._machine.give_back(group.needs, workspace.devices)
 
     def _of(self, group: Group) -> Executor:
         key = self.key(group)

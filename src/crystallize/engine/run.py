@@ -100,7 +100,8 @@ class Driver:
         self._executors = executors or Executors(Machine())
         self._queues = Queues(plan, self._executors)
         self._leads = Leads(plan, self._queues.ask)
-        self._teller = Teller(plan, [self.pulse, *watchers, self._leads, self._free])
+        watching: list[events.Watcher] = [self.pulse, *watchers, *self._leads.watchers, self._executors.ending(plan)]
+        self._teller = Teller(plan, watching)
         self._growing = Growing(plan, self._schedule, self._settled, self._teller)
         self.recorder: Recorder[int] = Recorder()
         self._claims = Claims()
@@ -304,11 +305,6 @@ class Driver:
         finally:
             self.pulse.end(job)
             workspace.close()
-
-    def _free(self, event: events.Event) -> None:
-        """What ran the jobs of a group that is settled is needed no more."""
-        if isinstance(event, events.GroupSettled):
-            self._executors.end(self._plan.groups[event.group])
 
     def _inputs(self, job: Job) -> dict[str, tuple[Store, Output] | list[tuple[Store, Output]]]:
         inputs: dict[str, tuple[Store, Output] | list[tuple[Store, Output]]] = {}

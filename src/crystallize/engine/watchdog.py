@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import faulthandler
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from time import monotonic
 from typing import NamedTuple, TextIO
@@ -54,19 +54,9 @@ def watched(folder: Path) -> Iterator[None]:
             _word.clear()
 
 
-@contextmanager
-def limited(what: str, seconds: float | None) -> Iterator[None]:
+def limited(what: str, seconds: float | None) -> AbstractContextManager[None]:
     """Ends the process when the block takes longer than `seconds`; None, or no watchdog: any time."""
-    if seconds is None or not _word:
-        yield
-        return
-    _limits.append(_Limit(what, seconds, monotonic() + seconds))
-    _arm()
-    try:
-        yield
-    finally:
-        _limits.pop()
-        _arm()
+    return nullcontext() if seconds is None or not _word else _limited(what, seconds)
 
 
 def word_of(folder: Path) -> Hung | None:
@@ -76,6 +66,17 @@ def word_of(folder: Path) -> Hung | None:
     if len(lines) < 3 or not lines[2].startswith(_UP):
         return None
     return Hung(lines[0], float(lines[1]), "\n".join(lines[3:]))
+
+
+@contextmanager
+def _limited(what: str, seconds: float) -> Iterator[None]:
+    _limits.append(_Limit(what, seconds, monotonic() + seconds))
+    _arm()
+    try:
+        yield
+    finally:
+        _limits.pop()
+        _arm()
 
 
 def _arm() -> None:

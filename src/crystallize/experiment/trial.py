@@ -9,22 +9,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crystallize.errors import MissingArtifactError, PipelineExecutionError
 from crystallize.experiment.blueprint import Blueprint
-from crystallize.experiment.fetched import unwrap
 from crystallize.experiment.generators import GeneratorWatch
-from crystallize.experiment.luggage import Luggage, unpack
-from crystallize.experiment.memo.keys import StepKeys
-from crystallize.experiment.memo.step_memo import TrialMemo
 from crystallize.experiment.objects.artifact import default_loader
 from crystallize.experiment.objects.constants import CONDITION_KEY, REPLICATE_KEY, SEED_USED_KEY, TAGS
-from crystallize.experiment.objects.context import FrozenContext, LoggingContext, current_context
+from crystallize.experiment.objects.context import FrozenContext, Inputs, LoggingContext, current_context
 from crystallize.experiment.objects.datasource import DataSource, data_of
 from crystallize.experiment.objects.links import Link
 from crystallize.experiment.objects.plugins import LoggingPlugin, SeedPlugin
@@ -35,6 +29,11 @@ from crystallize.plan.job import Outcome, Source
 from crystallize.plan.workspace import Workspace
 from crystallize.store.codecs import plain
 from crystallize.store.record import Output
+
+if TYPE_CHECKING:
+    from crystallize.experiment.luggage import Luggage
+    from crystallize.experiment.memo.keys import StepKeys
+    from crystallize.experiment.memo.step_memo import TrialMemo
 
 logger = logging.getLogger("crystallize")
 
@@ -67,7 +66,7 @@ class TrialWork:
         experiment: Blueprint,
         links: Sequence[Link],
         treatments: Mapping[str, Treatment],
-        folder: Path,
+        folder: str,
         volatile: Mapping[str, DataSource] = MappingProxyType({}),
     ) -> None:
         self._experiment = experiment
@@ -98,8 +97,10 @@ class TrialWork:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels with its luggage. Producers stay behind: their trials are other jobs."""
+        from crystallize.experiment.luggage import unpack
+
         assert self.luggage is not None, "only the work of a group that runs elsewhere is pickled"
-        links = [replace(link, producer=None) for link in self._links]
+        links = [link._replace(producer=None) for link in self._links]
         state = {**vars(self), "_links": links, "_set_up": [], "luggage": None, "memo_keys": None}
         return unpack, (type(self), *self.luggage.pack(self._experiment, state))
 
@@ -145,8 +146,8 @@ class TrialWork:
     def missing(self, task: Trial, source: Source, written: Sequence[Output]) -> Exception:
         """What a reader is told when this trial succeeded without writing the artifact it reads."""
         steps = [source.step] if source.step else self._experiment.writers(source.output)
-        place = self._folder / f"replicate_{task.replicate}" / task.condition
-        paths = " or ".join(str(place / step / source.output) for step in steps)
+        place = f"{self._folder}/replicate_{task.replicate}/{task.condition}"
+        paths = " or ".join(f"{place}/{step}/{source.output}" for step in steps)
         return MissingArtifactError(
             f"artifact '{source.output}' of experiment '{self._experiment.name}' was never written by step "
             f"{' or '.join(steps)}: no {paths}; it wrote "
@@ -156,13 +157,16 @@ class TrialWork:
     async def run(self, task: Trial, workspace: Workspace) -> Outcome:
         """Fetches, runs every step, and returns what they recorded."""
         watch = GeneratorWatch() if self.concurrent else None
-        reads = None if self.reads is None else self.reads.trial(task.condition)
+        inputs = self._lay_inputs(task, workspace)
+        reads = None if self.reads is None else self.reads.trial(task.condition, inputs.values())
         memo = None
         if self.memo_keys is not None:
+            from crystallize.experiment.memo.step_memo import TrialMemo
+
             label = f"{self._experiment.label}/{task.condition}/{task.replicate}"
             memo = TrialMemo(self.memo_keys, workspace, label, reads, concurrent=self.concurrent)
         with nullcontext() if reads is None else reads.charged():
-            ctx, provenance = await self._carry_out(task, workspace, watch, memo)
+            ctx, provenance = await self._carry_out(task, workspace, inputs, watch, memo)
         _hand_over(ctx, workspace)
         outcome = Outcome(
             metrics={name: list(values) for name, values in ctx.metrics.as_dict().items()},
@@ -175,15 +179,15 @@ class TrialWork:
         if memo is not None:
             outcome.facts.update(memo.facts())
         if reads is not None:
-            reads.complete(outcome, ctx._inputs.values())
+            reads.complete(outcome)
         return outcome
 
     async def _carry_out(
-        self, task: Trial, workspace: Workspace, watch: GeneratorWatch | None, memo: TrialMemo | None
+        self, task: Trial, workspace: Workspace, inputs: Inputs, watch: GeneratorWatch | None, memo: TrialMemo | None
     ) -> tuple[FrozenContext, Any]:
         """Calls the user's code; the context as it left it, and the provenance."""
         experiment = self._experiment
-        ctx = self._context(task, workspace)
+        ctx = self._context(task, workspace, inputs)
         token = current_context.set(ctx)
         try:
             treatment = self._treatments.get(task.condition)
@@ -212,6 +216,11 @@ class TrialWork:
             current_context.reset(token)
         return ctx, provenance
 
+    def _swapped(self, task: Trial) -> str | None:
+        """The treatment whose datasource takes the place of the experiment's; None when none does."""
+        treatment = self._treatments.get(task.condition)
+        return None if treatment is None or treatment.datasource is None else treatment.name
+
     def _source(self, task: Trial) -> DataSource:
         """What gives a trial its data."""
         treatment = self._treatments.get(task.condition)
@@ -225,21 +234,26 @@ class TrialWork:
             named = ", ".join(f"'{link.port}' ({link.output})" for link in raw)
             error.add_note(f"{named} came as bytes, for want of a loader; give the output a loader that decodes it")
 
-    def _context(self, task: Trial, workspace: Workspace) -> FrozenContext:
+    def _lay_inputs(self, task: Trial, workspace: Workspace) -> Inputs:
+        """What the trial reads of other jobs, laid out."""
+        swapped = self._swapped(task)
+        with unobserved():
+            return {id(link.source): workspace.input(link.port) for link in self._links if link.treatment == swapped}
+
+    def _context(self, task: Trial, workspace: Workspace, inputs: Inputs) -> FrozenContext:
         ctx = begin_context(
             self._shared, self._experiment, task, concurrent=self.concurrent, uses_numpy=self.uses_numpy
         )
-        with unobserved():
-            treatment = self._treatments.get(task.condition)
-            swapped = None if treatment is None or treatment.datasource is None else treatment.name
-            ctx._inputs = {
-                id(link.source): workspace.input(link.port) for link in self._links if link.treatment == swapped
-            }
-            if self._volatile and swapped is None:
+        ctx._inputs = inputs
+        if self._volatile and self._swapped(task) is None:
+            from crystallize.experiment.fetched import unwrap
+
+            with unobserved():
                 fetched = {id(source): workspace.read(port) for port, source in self._volatile.items()}
-                ctx._fetched = {source: partial(unwrap, contents, ctx) for source, contents in fetched.items()}
+            ctx._fetched = {source: partial(unwrap, contents, ctx) for source, contents in fetched.items()}
         ctx._tell = workspace.emit
-        ctx.artifacts._folder_for = lambda name: workspace.scratch("outputs", str(len(ctx.artifacts._records)))
+        written = ctx.artifacts._records
+        ctx.artifacts._folder_for = lambda name: workspace.scratch("outputs", str(len(written)))
         return ctx
 
     def _facts(self, task: Trial, ctx: FrozenContext) -> dict[str, Any]:

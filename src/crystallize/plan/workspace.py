@@ -6,8 +6,6 @@ Knows the store, not what the job is.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +15,7 @@ from crystallize.fingerprint.digest import Digest, digest_of
 from crystallize.fingerprint.files import has_contents
 from crystallize.store.record import Output
 from crystallize.store.store import Store
+from crystallize.store.views import ViewFile
 
 DRIVER = "driver"
 """Where a job runs that no worker process has taken."""
@@ -63,7 +62,7 @@ class Workspace:
         self._inputs = inputs
         self._along: dict[Digest, bytes] = {}
         self._folder: Path | None = None
-        self._placed: list[tuple[Store, Output, Path]] = []
+        self._placed: list[tuple[Store, ViewFile]] = []
         self._outputs: list[Output] = []
         self._small: dict[Digest, bytes] = {}
 
@@ -114,7 +113,7 @@ class Workspace:
     def scratch(self, *names: str) -> Path:
         """A folder below the job's own temporary folder; created, on the store's file system, gone with the job."""
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="job-", dir=self.store.scratch_folder()))
+            self._folder = _new_folder("job-", self.store.scratch_folder())
         folder = self._folder.joinpath(*names)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -124,9 +123,9 @@ class Workspace:
 
         One that another run put there anew, with the same contents, was not.
         """
-        for store, output, path in self._placed:
-            if store.placed(output) != path and not has_contents(path, output.digest):
-                return f"{path} was changed while it was read"
+        for store, file in self._placed:
+            if not store.views.intact(file) and not has_contents(store.views.path_of(file), file.digest):
+                return f"{store.views.path_of(file)} was changed while it was read"
         return None
 
     @property
@@ -161,7 +160,7 @@ class Workspace:
 
     def step_aside(self) -> None:
         """Works in a folder of its own from now on: another attempt at the job may still be writing."""
-        self._folder = Path(tempfile.mkdtemp(prefix=ATTEMPT, dir=self.scratch()))
+        self._folder = _new_folder(ATTEMPT, self.scratch())
 
     def left(self, sendable: Callable[[Any], Any] = lambda event: event) -> Workspace:
         """What the job left, without what it was given: all that `accept` needs.
@@ -188,6 +187,8 @@ class Workspace:
     def close(self) -> None:
         """Removes the temporary folder. Harmless when called twice."""
         if self._folder is not None:
+            import shutil
+
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
@@ -198,8 +199,14 @@ class Workspace:
     def _lay(self, store: Store, output: Output, port: str) -> Path:
         placed = store.placed(output)
         if placed is not None:
-            self._placed.append((store, output, placed))
-            return placed
+            self._placed.append((store, placed))
+            return store.views.path_of(placed)
         target = self.scratch("inputs", port) / output.name
         store.lay(output, target, pending=self._along)
         return target
+
+
+def _new_folder(prefix: str, parent: Path) -> Path:
+    import tempfile
+
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))

@@ -91,7 +91,7 @@ class Blobs:
         """
         if not output.is_tree and output.size_bytes <= SMALL_BYTES:
             shown = None if verify else self._latest.get(output.digest)
-            return write_whole(str(target), shown or self._contents(output, output.digest, pending))
+            return write_whole(*os.path.split(target), shown or self._contents(output, output.digest, pending))
         members = self._members(output, pending) if output.is_tree else []
         with replacing(Path(target)) as new:
             if output.is_tree:

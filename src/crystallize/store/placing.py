@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,12 +30,12 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _counter = itertools.count()
 
 
-def write_whole(path: str, data: bytes) -> os.stat_result:
-    """Puts a file with the contents `data` at `path`, in place of what is there; returns its stat.
+def write_whole(folder: str, name: str, data: bytes) -> os.stat_result:
+    """Puts a file with the contents `data` into `folder`, in place of what has its `name` there; returns its stat.
 
-    Parent folders are created. When it raises, what was at `path` is as before.
+    The folder and those above it are created. When it raises, what was there is as before.
     """
-    folder = os.path.dirname(path)
+    path = f"{folder}/{name}"
     new = neighbour(folder)
     try:
         descriptor = os.open(new, _NEW_FILE, 0o666)
@@ -57,16 +56,30 @@ def write_whole(path: str, data: bytes) -> os.stat_result:
     return os.stat(path)
 
 
-def make_folder(path: str) -> None:
-    """Creates the folder at `path`, and those above it, unless it is there."""
+def make_folder(path: str) -> bool:
+    """Creates the folder at `path`, and those above it; False, and nothing is done, when it is there."""
     try:
         os.mkdir(path)
     except FileNotFoundError:
         make_folder(os.path.dirname(path))
-        make_folder(path)
+        return make_folder(path)
     except FileExistsError:
         if not os.path.isdir(path):
             raise
+        return False
+    return True
+
+
+def make_folders(top: str, *names: str) -> bool:
+    """Creates a folder in `top`, in that the next, and so on; whether the last is new, so that nothing is in it.
+
+    As `make_folder`, for places where most of them are missing.
+    """
+    path, is_new = top, False
+    for name in names:
+        path = f"{path}/{name}"
+        is_new = make_folder(path)
+    return is_new
 
 
 @contextmanager
@@ -101,6 +114,8 @@ def place_file(source: Path, target: Path, *, link: bool) -> None:
     if has_holes(found):
         copy_sparse(source, target)
     else:
+        import shutil
+
         shutil.copyfile(source, target)
 
 
@@ -109,6 +124,8 @@ def discard(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except (IsADirectoryError, PermissionError):  # the latter is what macOS says of a folder
+        import shutil
+
         shutil.rmtree(path)
 
 

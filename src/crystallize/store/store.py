@@ -34,7 +34,7 @@ from crystallize.store.records import SELECT_RECORD, encoded, record_of, row_of,
 from crystallize.store.remembered import Remembered
 from crystallize.store.salvage import salvage
 from crystallize.store.swept import Swept
-from crystallize.store.views import Views
+from crystallize.store.views import ViewFile, Views
 
 FOLDER = ".crystallize"
 DATABASE = "store.sqlite"
@@ -321,14 +321,14 @@ class Store:
         """
         return self._blobs.lay(output, target, verify=verify, pending=pending)
 
-    def placed(self, output: Output) -> Path | None:
+    def placed(self, output: Output) -> ViewFile | None:
         """A file or folder of a view that shows the output under its own name, as we wrote it, or None.
 
-        It is only to be read, and whoever reads it asks again afterwards.
+        It is only to be read, and whoever reads it asks afterwards whether it is still intact.
         """
         for file in self.views.showing(output.digest):
             if file.path.endswith(f"/{output.name}") and file.is_tree == output.is_tree:
-                return self.views.path_of(file)
+                return file
         return None
 
     # floors

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from crystallize.fingerprint.reads.looks import Key, look_at
-from crystallize.fingerprint.reads.observe import READS, Observer, kept_by, observing, readers, unobserved
+from crystallize.fingerprint.reads.observe import READS, Observer, PartObserver, kept_by, observing, readers, unobserved
 
 SINCE_3_12 = pytest.mark.skipif(sys.version_info < (3, 12), reason="Path.walk came with Python 3.12")
 
@@ -217,6 +217,32 @@ def test_a_thread_of_nobody_counts_for_every_trial_that_runs(table: Path) -> Non
             thread.join()
 
     assert set(one.seen) == set(other.seen) == {("file", str(table))}
+
+
+def test_a_read_of_an_input_is_noted_only_where_it_may_outlive_the_trial(table: Path) -> None:
+    kept: dict[Key, Any] = {}
+    brief, sharing = Observer(inputs=[str(table)]), Observer(inputs=[str(table)])
+    keeping = Observer(lambda: [kept], [str(table)])
+    part_of_brief, part_of_keeping = PartObserver(brief), PartObserver(keeping)
+    sharing.share({})
+    for observer in (part_of_brief, part_of_keeping, brief, keeping, sharing):
+        with observing(observer):
+            table.read_text()
+
+    assert [set(each.seen) for each in (brief, part_of_brief)] == [set(), set()]
+    assert [set(each.seen) for each in (keeping, part_of_keeping, sharing)] == [{("file", str(table))}] * 3
+    assert set(kept) == {("file", str(table))}
+
+
+def test_an_input_that_a_module_reads_while_it_is_imported_counts_for_the_module(
+    tmp_path: Path, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "input_reader.py").write_text(f"from pathlib import Path\nROWS = Path({str(table)!r}).read_text()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with observing(Observer(inputs=[str(table)])):
+        importlib.import_module("input_reader")
+
+    assert set(vars(sys.modules["input_reader"])[READS]) == {("file", str(table))}
 
 
 def test_two_trials_at_once_are_told_apart_in_threads(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from crystallize.errors import NotReusableError
 from crystallize.experiment.reads import TrialReads
@@ -37,8 +36,8 @@ class PartReads:
         """Absolute paths of the files that it opened for writing."""
         return self._observer.written()
 
-    def concluded(self, inputs: Iterable[Path]) -> tuple[Observation, ...]:
-        """What its memo rests on; `inputs` are known by other means.
+    def concluded(self) -> tuple[Observation, ...]:
+        """What its memo rests on.
 
         Raises NotReusableError when the step wrote a file that others may read, as no replay would write it, and
         when what it read has changed meanwhile.
@@ -46,8 +45,7 @@ class PartReads:
         written = self._trial.reads.names_counted(self.written_paths())
         if written:
             raise NotReusableError(written[0], "is written by the step", "write an artifact, or list it under ignore")
-        part = self._trial._replace(observer=self._observer)
-        concluded = self._trial.reads.conclude(part, inputs)
+        concluded = self._trial.reads.conclude(self._trial._replace(observer=self._observer))
         if concluded.doubt is not None:
             raise NotReusableError("what it reads", concluded.doubt, "declare it with reads=[…]")
         return concluded.observations

@@ -171,7 +171,7 @@ class MemoCall:
         names |= moved.keys()
         names |= {f"key:{key}" for key, _ in added}
         names |= {f"artifact:{name}" for name, _ in written}
-        observations = () if self._reads is None else self._reads.concluded(_flat(ctx._inputs.values()))
+        observations = () if self._reads is None else self._reads.concluded()
         contents = Contents(
             data=data,
             added=added,

@@ -6,18 +6,19 @@ serve several experiments.
 
 from __future__ import annotations
 
+import logging
 import operator
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crystallize.errors import DefinitionError, DefinitionTypeError
 from crystallize.experiment.objects.context import FrozenContext
 
-if TYPE_CHECKING:
-    from logging import Logger
+logger = logging.getLogger("crystallize")
 
 _OTHER_GENERATORS = ("torch", "tensorflow", "cupy")
 """Packages with global generators that are not seeded by default."""
@@ -193,11 +194,8 @@ class LoggingPlugin(BasePlugin):
     _started: dict[int, float] = field(default_factory=dict, init=False, repr=False, compare=False)
     """id of an experiment → when its run began, in seconds; only while it runs."""
 
-    def logger(self) -> Logger:
+    def logger(self) -> logging.Logger:
         """The logger, at the level asked for; with a handler of ours when it has none."""
-        import logging
-
-        logger = logging.getLogger("crystallize")
         level = logging.getLevelName(self.log_level.upper())
         wanted = level if isinstance(level, int) else logging.INFO
         if logger.level != wanted:  # setting it makes every logger of the process look again
@@ -207,20 +205,20 @@ class LoggingPlugin(BasePlugin):
         return logger
 
     def before_run(self, experiment: Any) -> None:
-        import time
-
         seeds = next((p for p in experiment.plugins if isinstance(p, SeedPlugin)), None)
-        self.logger().info(
-            "Experiment: %s | replicates: %s | treatments: %s | hypotheses: %s | seed: %s",
-            experiment.name or "(no name)",
-            experiment.replicates,
-            ", ".join(treatment.name for treatment in experiment.treatments or ()) or "none",
-            ", ".join(hypothesis.name for hypothesis in experiment.hypotheses or ()) or "none",
-            None if seeds is None else seeds.seed or 0,
-        )
+        told = self.logger()
+        if told.isEnabledFor(logging.INFO):
+            told.info(
+                "Experiment: %s | replicates: %s | treatments: %s | hypotheses: %s | seed: %s",
+                experiment.name or "(no name)",
+                experiment.replicates,
+                ", ".join(treatment.name for treatment in experiment.treatments or ()) or "none",
+                ", ".join(hypothesis.name for hypothesis in experiment.hypotheses or ()) or "none",
+                None if seeds is None else seeds.seed or 0,
+            )
         unseeded = [name for name in _OTHER_GENERATORS if name in sys.modules]
         if seeds is not None and seeds.auto_seed and seeds.seed_fn is None and unseeded:
-            self.logger().warning(
+            told.warning(
                 "%s: SeedPlugin has no seed_fn, so nobody seeds the generators of %s; give it one that does",
                 experiment.name,
                 ", ".join(unseeded),
@@ -232,14 +230,12 @@ class LoggingPlugin(BasePlugin):
             ctx.logger.info("finished step %s", type(step).__name__)
 
     def after_run(self, experiment: Any, result: Any) -> None:
-        import time
-
         now = time.perf_counter()
         seconds = now - self._started.pop(id(experiment), now)
-        best = "; ".join(f"{h.name}: best {h.ranking.get('best')}" for h in result.metrics.hypotheses)
-        self.logger().info(
-            "Completed in %.1f s | %s | errors: %d", seconds, best or "no hypotheses", len(result.errors)
-        )
+        logger = self.logger()
+        if logger.isEnabledFor(logging.INFO):  # else nobody has to look at the result
+            best = "; ".join(f"{h.name}: best {h.ranking.get('best')}" for h in result.metrics.hypotheses)
+            logger.info("Completed in %.1f s | %s | errors: %d", seconds, best or "no hypotheses", len(result.errors))
 
 
 @dataclass

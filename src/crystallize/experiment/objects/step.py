@@ -7,6 +7,7 @@ then from the context (so a treatment can set them), then from the defaults.
 from __future__ import annotations
 
 import functools
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,9 @@ from crystallize.experiment.objects.context import FrozenContext
 from crystallize.experiment.objects.factory import Declared, Factory, made_class, make, source_of
 from crystallize.experiment.objects.injection import Injection
 from crystallize.experiment.objects.limits import NO_LIMITS, Limits
+
+_SHOWN = json.JSONEncoder(sort_keys=True, default=repr)
+"""Writes the parameters of a step for its hash."""
 
 
 class PipelineStep(ABC):
@@ -238,9 +242,8 @@ def _check_takes_data(fn: Callable[..., Any], injection: Injection) -> None:
 
 def _hash(name: str, params: Mapping[str, Any], text: str) -> str:
     import hashlib
-    import json
 
-    shown = json.dumps(params, sort_keys=True, default=repr)
+    shown = _SHOWN.encode(params)
     return hashlib.sha256("\0".join((name, shown, text)).encode()).hexdigest()
 
 

@@ -22,6 +22,7 @@ from crystallize.experiment.trial import Trial
 from crystallize.fingerprint.digest import Digest, digest_bytes, digest_of
 from crystallize.fingerprint.files import has_contents
 from crystallize.store.codecs import plain
+from crystallize.store.placing import make_folders
 from crystallize.store.record import Output
 from crystallize.store.reuse import After
 from crystallize.store.views import View, ViewFile
@@ -132,7 +133,8 @@ class ExperimentView:
         row = self._rows.get(task.condition)
         known = {file.path: file for file in row.files} if row is not None else {}
         for output in outputs:
-            path = f"{self.folder}/replicate_{task.replicate}/{task.condition}/{output.step}/{output.name}"
+            place = (f"replicate_{task.replicate}", task.condition, output.step)
+            path = f"{self.folder}/{'/'.join(place)}/{output.name}"
             file = laid.get(path)
             if file is not None and file.digest == output.digest:
                 continue
@@ -142,14 +144,14 @@ class ExperimentView:
                 continue
             if file is not None and file.digest == output.digest:
                 self._restored.append(path)
-            elif self._is_there(path, output):  # another run put it there just now
+            elif not make_folders(self.top, *place) and self._is_there(path, output):  # another run put it there
                 laid[path] = self._store.views.describe(self._store.root / path, output.digest)
                 continue
             laid[path] = self._lay(output, path)
 
     def settle(self, collected: Collected) -> None:
         """Brings results, markers and rows in line with what the run's trials have come to; the last thing asked."""
-        for gone in self._rows.keys() - {*self._conditions, FOLDER_ROW}:
+        for gone in [each for each in self._rows if each != FOLDER_ROW and each not in self._conditions]:
             self._remove(gone)
         keys = [self._settle(condition, collected) for condition in collected.conditions]
         self._write_folder_files(collected, keys)
@@ -166,7 +168,7 @@ class ExperimentView:
         key = digest_of("view/1", *numbers)
         if not numbers and condition != "baseline":
             return key
-        complete = collected.is_complete(condition)
+        complete = len(numbers) == collected.replicates
         row = self._rows.get(condition)
         if row is not None and row.state == "complete" and row.key == key and complete and self._is_whole(row):
             return key

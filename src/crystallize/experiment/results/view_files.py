@@ -39,8 +39,9 @@ def check_shown(folder: Path) -> None:
 
 
 def write_file(root: Path, path: str, data: bytes) -> ViewFile:
-    """Writes `data` to `path`, relative to `root`, at once; parents are made."""
-    stat = write_whole(f"{root}/{path}", data)
+    """Writes `data` to `path`, posix and relative to `root`, at once; parents are made."""
+    folder, _, name = path.rpartition("/")
+    stat = write_whole(f"{root}/{folder}", name, data)
     return ViewFile(path, digest_bytes(data), len(data), stat.st_mtime_ns, False)
 
 

@@ -11,7 +11,6 @@ import os
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
 from typing import Any
@@ -47,18 +46,24 @@ class Observer:
     Parameters
     ----------
     keepers : asked once, at the first read: where the trial's reads count for later trials as well.
+    inputs : absolute paths of files that are told apart in another way.
     """
 
-    def __init__(self, keepers: Callable[[], Iterable[Seen]] = tuple) -> None:
+    def __init__(self, keepers: Callable[[], Iterable[Seen]] = tuple, inputs: Iterable[str] = ()) -> None:
         self.seen: Seen = {}
         self.mixed: set[str] = set()
         """Files that were both read and written."""
         self.starts_processes = False
         self._written: dict[str, bool] = {}
         """Path → whether all that is in it was written here."""
+        self.inputs = frozenset(inputs)
         self._keepers = keepers
         self._kept: list[Seen] | None = None
         self._shared: list[Seen] = []
+
+    def needs(self, path: str) -> bool:
+        """Whether a read of the file has to be noted: not that of an input, where nothing outlives the trial."""
+        return path not in self.inputs or bool(self._elsewhere())
 
     def read(self, key: Key, look: Look) -> None:
         """Notes a read, unless all that is in the file was written here."""
@@ -68,9 +73,7 @@ class Observer:
         if anew is False:
             self.mixed.add(key[1])
         self.seen.setdefault(key, look)
-        if self._kept is None:
-            self._kept = list(self._keepers())
-        for kept in self._kept + self._shared:
+        for kept in self._elsewhere():
             kept.setdefault(key, look)
 
     def write(self, path: str, *, anew: bool) -> None:
@@ -101,13 +104,22 @@ class Observer:
             found.update(seen)
         return found
 
+    def _elsewhere(self) -> list[Seen]:
+        """Where what is read here counts as well."""
+        if self._kept is None:
+            self._kept = list(self._keepers())
+        return self._kept + self._shared
+
 
 class PartObserver(Observer):
     """What a part of a trial reads; `whole`, who observes the trial, is told of everything as well."""
 
     def __init__(self, whole: Observer) -> None:
-        super().__init__()
+        super().__init__(inputs=whole.inputs)
         self._whole = whole
+
+    def needs(self, path: str) -> bool:
+        return super().needs(path) or self._whole.needs(path)
 
     def read(self, key: Key, look: Look) -> None:
         super().read(key, look)
@@ -137,17 +149,22 @@ _kept: dict[int, tuple[Callable[[], object], Seen]] = {}
 _installed: list[bool] = []
 
 
-@contextmanager
-def observing(observer: Observer) -> Iterator[None]:
+class observing:
     """Charges `observer` with what this context reads, and with the reads of threads that belong to nobody."""
-    install()
-    token = _charged.set(observer)
-    _running.add(observer)
-    try:
-        yield
-    finally:
-        _running.discard(observer)
-        _charged.reset(token)
+
+    __slots__ = ("_observer", "_token")
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def __enter__(self) -> None:
+        install()
+        self._token = _charged.set(self._observer)
+        _running.add(self._observer)
+
+    def __exit__(self, *exception: object) -> None:
+        _running.discard(self._observer)
+        _charged.reset(self._token)
 
 
 class unobserved:
@@ -230,6 +247,10 @@ class _Event:
         self.readers = readers
         self.frame = frame
 
+    def needs(self, path: str) -> bool:
+        """Whether anybody has to be charged with a read of the file."""
+        return any(each.needs(path) for each in self.readers) or next(_importing(self.frame), None) is not None
+
     def read(self, key: Key, given: Any = "/") -> None:
         """Charges the readers, and the modules that are being imported: what these hold was read into them.
 
@@ -253,6 +274,8 @@ def _on_open(event: _Event, given: Any, mode: str | None, flags: int) -> None:
         _note_load(event.frame, given)
         if given.endswith(".pyc") and not flags & _WRITES:
             refuse_racy(given)
+        return
+    if isinstance(given, str) and not flags & _WRITES and not event.needs(given):
         return
     path = path_of(given)
     if path is None or path.startswith(_SKIPPED) or is_installed_file(path) or not is_plain(path):
