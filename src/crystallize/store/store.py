@@ -195,16 +195,14 @@ class Store:
         with self.database.transaction() as connection:
             following = itertools.count(self.latest_number() + 1)
             numbers = [0 if payload is None else next(following) for payload in payloads]
-            kept = [entry for entry in zip(numbers, records, payloads, strict=True) if entry[0]]
+            kept = [(number, record) for number, record in zip(numbers, records, strict=True) if number]
+            rows = [row_of(*entry, created) for entry in zip(numbers, records, payloads, strict=True) if entry[0]]
             self._blobs.insert(connection, [item for record in records for item in record.small_blobs.items()])
-            self._details.insert(connection, ((number, record) for number, record, _ in kept))
-            self._observed.insert(connection, ((number, record) for number, record, _ in kept))
-            connection.executemany(
-                "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [row_of(number, record, payload, created) for number, record, payload in kept],
-            )
+            self._details.insert(connection, kept)
+            self._observed.insert(connection, kept)
+            connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             self._remembered.flush(connection)
-        self._details.committed(record for _, record, _ in kept)
+        self._details.committed(kept)
         self._observed.look_again()
         return [settled(number, record, created) for number, record in zip(numbers, records, strict=True)]
 
