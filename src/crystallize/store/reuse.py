@@ -74,8 +74,7 @@ class Hit(NamedTuple):
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class Miss:
+class Miss(NamedTuple):
     """The job runs."""
 
     kind: Literal["first", "changed", "forced", "unclear", "gone", "after"]
