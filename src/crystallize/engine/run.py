@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     import asyncio
 
 POLL_SECONDS = 0.05
+DECIDED_AT_ONCE = 512
+"""More gain nothing, and what is known of all of them takes memory until the last is told of."""
 
 DISCARDS_EARLIER = ("forced", "after")
 """Kinds of misses that mean: what earlier runs left must not serve."""
@@ -184,7 +186,8 @@ class Driver:
 
     def _decide_ready(self) -> None:
         while (ready := self._schedule.take_ready()) or self._growing.take_up():
-            self._decide(ready)
+            for start in range(0, len(ready), DECIDED_AT_ONCE):
+                self._decide(ready[start : start + DECIDED_AT_ONCE])
 
     def _decide(self, indices: Sequence[int]) -> None:
         """Settles the hits among jobs whose inputs are known and queues the misses."""
