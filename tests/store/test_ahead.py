@@ -83,7 +83,7 @@ def test_an_output_that_goes_after_it_was_read_ahead_is_missed(chain: Store, oth
 def test_read_ahead_is_all_there_is_under_a_fingerprint_newest_first(chain: Store, statements: list[str]) -> None:
     chain.put_many([new(job(n), f"node_{n}", **wrote(chain, f"{n}.json", b"%d" % n)) for n in range(CHAIN)])
     for n in range(CHAIN):
-        found = chain.find_many([job(n).fingerprint], chain.ahead_as_of())[job(n).fingerprint]
+        found = chain.find_many([job(n).fingerprint], chain.read_ahead())[job(n).fingerprint]
 
         assert [record.number for record in found] == [CHAIN + n + 1, n + 1]
     assert sum("FROM records" in each for each in statements) < 20
@@ -121,7 +121,7 @@ def test_a_damaged_row_that_was_read_ahead_is_left_out(chain: Store, caplog: pyt
     assert "record 51 (node_50): its row is damaged" in caplog.text
 
 
-def test_who_does_not_say_as_of_when_gets_what_is_there_now(chain: Store, other: Store) -> None:
+def test_who_has_not_asked_what_was_read_ahead_gets_what_is_there_now(chain: Store, other: Store) -> None:
     follow(chain, 40)
     [newer] = other.put_many([new(job(50))])
 

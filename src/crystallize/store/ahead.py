@@ -33,41 +33,46 @@ _FOLLOWING = (
 )
 
 
-class _Held(NamedTuple):
-    """What was read ahead, until all of it has served."""
+class Held(NamedTuple):
+    """What was read ahead, until it has served."""
 
     state: tuple[int, tuple[int, int]] | None
-    """As of when it was read: the version of others' data, and our own changes."""
+    """When it was read: the version of others' data, and our own changes."""
     rows: dict[Digest, list[Row]]
     """Fingerprint → all that there is under it, newest first."""
     there: set[bytes]
     """Digests of small files that are there."""
 
 
-class Ahead:
-    """What one store has read ahead. Threads may share it.
+NOTHING = Held(None, {}, set())
 
-    It serves whoever has asked `as_of` just before, and says so. Whoever does not gets what the database holds.
-    """
+
+class Ahead:
+    """Looks up the rows of one store, and looks ahead. Threads may share it."""
 
     def __init__(self, database: Database, blobs: Blobs) -> None:
         self._database = database
         self._blobs = blobs
-        self._held = _Held(None, {}, set())
+        self._held = NOTHING
         self._last = 0
         """Number of the record up to which was read."""
         self._window = 1
         """How many records the next look further would take."""
 
-    def as_of(self) -> int | None:
-        """The version of others' data now; None, and nothing is asked, while nothing is read ahead."""
-        return self._database.version_of_data() if self._held.rows else None
+    def held(self) -> Held | None:
+        """What was read ahead, unless anybody has written since. The database is not asked when nothing was."""
+        held = self._held
+        if not held.rows:
+            return None
+        if held.state == (self._database.version_of_data(), self._database.changes):
+            return held
+        self._held = NOTHING
+        return None
 
-    def rows_under(self, fingerprints: Sequence[Digest], as_of: int | None) -> Iterable[Row]:
+    def rows_under(self, fingerprints: Sequence[Digest], held: Held | None) -> Iterable[Row]:
         """The rows of all records under the fingerprints, newest first for each of these."""
         if len(fingerprints) != 1:
             return self._database.read_for(_UNDER, fingerprints)
-        held = self._holding(as_of)
         rows = None if held is None else held.rows.pop(fingerprints[0], None)
         if rows is None:
             rows = list(self._database.read_for(_UNDER, fingerprints))
@@ -75,17 +80,11 @@ class Ahead:
                 self._follow(rows[0][0])
         return rows
 
-    def absent(self, outputs: Iterable[Output], as_of: int | None) -> set[Digest]:
+    def absent(self, outputs: Iterable[Output], held: Held | None) -> set[Digest]:
         """As `Blobs.absent`."""
-        held = self._holding(as_of)
         if held is not None:
             outputs = [output for output in outputs if output.is_tree or output.digest not in held.there]
         return self._blobs.absent(outputs) if outputs else set()
-
-    def _holding(self, as_of: int | None) -> _Held | None:
-        """What is held, unless anybody has written since it was read."""
-        held = self._held
-        return held if as_of is not None and held.state == (as_of, self._database.changes) else None
 
     def _follow(self, number: int) -> None:
         """The record with this number was asked for: reads what follows if that has lately come to use."""
@@ -100,5 +99,5 @@ class Ahead:
             rows.setdefault(row[1], []).append(row)
         outputs = [under[0][5] for under in rows.values() if isinstance(under[0][5], bytes)]  # unless damaged
         there = self._blobs.small_among(digest for cell in outputs for digest in packed_digests(cell))
-        self._held = _Held(state, rows, there)
+        self._held = Held(state, rows, there)
         self._last += self._window

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from crystallize.errors import PinnedRecordGone
 from crystallize.fingerprint.manifest import Change, Manifest, diff
+from crystallize.store.ahead import Held
 from crystallize.store.details import Previous
 from crystallize.store.reason import tell_changes, tell_unclear
 from crystallize.store.record import Record
@@ -123,10 +124,10 @@ def decide_many(questions: Sequence[Question], store: Store, run: int = 0) -> li
 
     Raises PinnedRecordGone when a policy names a record that is gone or has lost an output.
     """
-    as_of = store.ahead_as_of()
-    under = store.find_many([q.manifest.fingerprint for q in questions if _asks_store(q, run)], as_of)
+    ahead = store.read_ahead()
+    under = store.find_many([q.manifest.fingerprint for q in questions if _asks_store(q, run)], ahead)
     admitted = [_admit(q, under.get(q.manifest.fingerprint, ()), store, run) for q in questions]
-    flaws = _flaws([records[0] for records in admitted if records], store, as_of)
+    flaws = _flaws([records[0] for records in admitted if records], store, ahead)
     decisions = [_climb(q, records, flaws, store) for q, records in zip(questions, admitted, strict=True)]
     unanswered = [index for index, decision in enumerate(decisions) if decision is None]
     previous = store.previous_of([questions[index].label for index in unanswered]) if unanswered else {}
@@ -198,9 +199,9 @@ def _admit(question: Question, under: Sequence[Record], store: Store, run: int) 
     return policy.admits(under, run)
 
 
-def _flaws(records: Sequence[Record], store: Store, as_of: int | None = None) -> dict[int, Flaw]:
+def _flaws(records: Sequence[Record], store: Store, ahead: Held | None = None) -> dict[int, Flaw]:
     """Record number → why it does not serve, for those that do not."""
-    flaws = {number: Flaw("gone", why) for number, why in store.missing_outputs(records, as_of).items()}
+    flaws = {number: Flaw("gone", why) for number, why in store.missing_outputs(records, ahead).items()}
     changed = store.changed_observations(records)
     return {number: Flaw("changed", why) for number, why in changed.items()} | flaws
 

@@ -19,7 +19,7 @@ from crystallize.fingerprint.digest import Digest
 from crystallize.fingerprint.files import StatKey
 from crystallize.fingerprint.manifest import Part, Piece
 from crystallize.fingerprint.reads.observations import Observation
-from crystallize.store.ahead import Ahead
+from crystallize.store.ahead import Ahead, Held
 from crystallize.store.blobs import Blobs, tell
 from crystallize.store.bucket import Bucket, FolderBucket
 from crystallize.store.database import Database
@@ -141,26 +141,26 @@ class Store:
 
     # records
 
-    def ahead_as_of(self) -> int | None:
-        """Asked first in a decision, and handed to its look-ups; None while nothing is read ahead."""
-        return self._ahead.as_of()
+    def read_ahead(self) -> Held | None:
+        """What was read ahead, if it is true now: for the look-ups of one decision, right afterwards."""
+        return self._ahead.held()
 
     def latest_number(self) -> int:
         """The highest record number ever given; 0 in an empty store. Numbers are never given twice."""
         rows = self.database.read("SELECT seq FROM sqlite_sequence WHERE name = 'records'")
         return int(rows[0][0]) if rows else 0
 
-    def find_many(self, fingerprints: Sequence[Digest], as_of: int | None = None) -> dict[Digest, list[Record]]:
+    def find_many(self, fingerprints: Sequence[Digest], ahead: Held | None = None) -> dict[Digest, list[Record]]:
         """Fingerprint → its records, newest first; absent when there are none.
 
         A record that cannot be read is left out with a warning.
 
         Parameters
         ----------
-        as_of : what `ahead_as_of` has just told; then what was read ahead serves as well.
+        ahead : what `read_ahead` has just given, to serve as well.
         """
         found: dict[Digest, list[Record]] = {}
-        for row in self._ahead.rows_under(fingerprints, as_of):
+        for row in self._ahead.rows_under(fingerprints, ahead):
             record = record_of(row)
             if record is not None:
                 found.setdefault(record.fingerprint, []).append(record)
@@ -259,12 +259,12 @@ class Store:
         """A sentence about the first output that is not there, None when all are."""
         return self.missing_outputs([record]).get(record.number)
 
-    def missing_outputs(self, records: Sequence[Record], as_of: int | None = None) -> dict[int, str]:
+    def missing_outputs(self, records: Sequence[Record], ahead: Held | None = None) -> dict[int, str]:
         """Record number → a sentence about the first of its outputs that is not there, if one is not.
 
-        For `as_of` see `find_many`.
+        For `ahead` see `find_many`.
         """
-        absent = self._ahead.absent([output for record in records for output in record.outputs], as_of)
+        absent = self._ahead.absent([output for record in records for output in record.outputs], ahead)
         if not absent:
             return {}
         swept = self.swept.why(absent)
