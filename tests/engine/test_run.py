@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from crystallize.engine.foresee import foresee
-from crystallize.engine.run import Driver
+from crystallize.engine.run import DECIDED_AT_ONCE, Driver
 from crystallize.errors import BlockedError, MissingArtifactError
 from crystallize.plan import events
 from crystallize.plan.workspace import Workspace
@@ -319,6 +319,27 @@ def test_a_wide_fan_and_a_deep_chain_of_a_thousand_run_in_order(store: Store) ->
     order = [int(name) for name in planned.works[0].calls[1:-1]]
     assert sorted(order) == list(range(2000))
     assert [number for number in order if number < 1000] == list(range(1000))
+
+
+def test_a_wide_plan_tells_of_its_first_jobs_before_it_looks_up_its_last(store: Store) -> None:
+    wide, again = Planned(store.root), Planned(store.root)
+    for number in range(2 * DECIDED_AT_ONCE + 1):
+        wide.job(str(number))
+        again.job(str(number))
+    run(wide, store)
+    looked_up: list[str] = []
+    with store.database.transaction() as connection:
+        connection.set_trace_callback(lambda sql: looked_up.append(sql) if "FROM records" in sql else None)
+    before: list[int] = []
+
+    def watch(event: events.Event) -> None:
+        if isinstance(event, events.JobReused):
+            before.append(len(looked_up))
+
+    driver = Driver(again.plan, stores={store.root: store}, runs={store.root: 1}, watchers=[watch], stop_asked=bool)
+
+    assert driver.prepare()
+    assert (len(before), before[0], before[-1]) == (2 * DECIDED_AT_ONCE + 1, 1, 3)
 
 
 def test_what_another_run_records_meanwhile_is_reused_however_long_the_job_waited(store: Store) -> None:

@@ -59,6 +59,14 @@ def test_many_fingerprints_are_found_newest_first(store: Store) -> None:
     assert not any(fingerprint in found for fingerprint in wanted[600:])
 
 
+def test_records_whose_jobs_wrote_the_same_share_their_outputs(store: Store) -> None:
+    store.put_many([new(job(seed=n), **wrote(store, "x.json", b"{}")) for n in range(2)])
+
+    [[first], [second]] = store.find_many([job(seed=n).fingerprint for n in range(2)]).values()
+
+    assert first.outputs is second.outputs
+
+
 def test_numbers_are_never_given_twice(store: Store) -> None:
     store.put_many([new(), new()])
     with store.database.transaction() as connection:

@@ -78,11 +78,11 @@ class Settled:
         return self._resolved[job.index]
 
     def _input_part(self, port: Input) -> Part:
-        found = [self.require(source) for source in port.sources]
-        digest, preview = found[0].digest, self._preview(port.sources[0], found[0])
+        first = self.require(port.sources[0])
+        digest, preview = first.digest, self._preview(port.sources[0], first)
         if port.gather:
-            digest = digest_of("gather/1", *[output.digest for output in found])
-            preview = f"{len(found)} × {preview}"
+            digest = digest_of("gather/1", *[self.require(source).digest for source in port.sources])
+            preview = f"{len(port.sources)} × {preview}"
         return Part(f"input.{port.port}", digest, preview)
 
     def _after_part(self, number: int, index: int) -> Part:

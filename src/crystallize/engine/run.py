@@ -36,13 +36,15 @@ from crystallize.plan.plan import Plan
 from crystallize.plan.workspace import Workspace
 from crystallize.store.compare import compared
 from crystallize.store.record import Output, Record
-from crystallize.store.reuse import Force, Hit, Miss, Question, decide_many
+from crystallize.store.reuse import Force, Hit, Miss, Question, decide, decide_many
 from crystallize.store.store import Store
 
 if TYPE_CHECKING:
     import asyncio
 
 POLL_SECONDS = 0.05
+DECIDED_AT_ONCE = 512
+"""More gain nothing, and what is known of all of them takes memory until the last is told of."""
 
 DISCARDS_EARLIER = ("forced", "after")
 """Kinds of misses that mean: what earlier runs left must not serve."""
@@ -56,7 +58,7 @@ class _Queued(NamedTuple):
     manifest: Manifest
     miss: Miss
     version: int
-    """What the store's `outside_version` was when it was decided: another run may have recorded the job since."""
+    """What the store's `outside_version` was before it was decided: another run may have recorded the job since."""
 
 
 class Driver:
@@ -91,6 +93,8 @@ class Driver:
         self._stop_asked = stop_asked
         self._checkpoint = checkpoint
         self._gate = gate
+        self._versions = {store: store.outside_version() for store in dict.fromkeys(self._stores)}
+        """As last looked at: what is looked up later has seen at least that."""
         self._floors = JobFloors(plan, self._stores)
         self._schedule = Schedule(plan)
         self._settled = Settled(plan)
@@ -182,7 +186,8 @@ class Driver:
 
     def _decide_ready(self) -> None:
         while (ready := self._schedule.take_ready()) or self._growing.take_up():
-            self._decide(ready)
+            for start in range(0, len(ready), DECIDED_AT_ONCE):
+                self._decide(ready[start : start + DECIDED_AT_ONCE])
 
     def _decide(self, indices: Sequence[int]) -> None:
         """Settles the hits among jobs whose inputs are known and queues the misses."""
@@ -197,13 +202,12 @@ class Driver:
                 asked.setdefault(self._stores[job.group], []).append((index, question))
         for store, batch in asked.items():
             run = self._runs[self._plan.jobs[batch[0][0]].group]
-            version = store.outside_version()
-            decisions = decide_many([question for _, question in batch], store, run, version)
+            decisions = decide_many([question for _, question in batch], store, run)
             for (index, question), decision in zip(batch, decisions, strict=True):
                 if isinstance(decision, Hit):
                     self._reuse(index, decision.record)
                 else:
-                    self._misses[index] = _Queued(question.manifest, decision, version)
+                    self._misses[index] = _Queued(question.manifest, decision, self._versions[store])
                     self._queues.put(index)
                     self._claims.expect(question.manifest.fingerprint, store)
                     if decision.kind == "forced" and not self._fetches(index):
@@ -264,10 +268,10 @@ class Driver:
             self._fail(index, self._claims.error(manifest.fingerprint, store), miss, 0.0)
         if claim is not Claim.HELD:
             return False
-        if store.outside_version() != version or self._claims.is_double(manifest.fingerprint, store):
-            decision = decide_many(
-                [question_for(job, manifest, self._floors.of(job.group))], store, self._runs[job.group]
-            )[0]
+        now = store.outside_version()
+        if now != version or self._claims.is_double(manifest.fingerprint, store):
+            self._versions[store] = now
+            decision = decide(question_for(job, manifest, self._floors.of(job.group)), store, self._runs[job.group])
             if isinstance(decision, Hit):
                 twins = self._claims.release(index)
                 self._reuse(index, decision.record)

@@ -9,7 +9,7 @@ anybody has written anything. Decides nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from crystallize.fingerprint.digest import Digest
 from crystallize.store.blobs import Blobs
@@ -33,55 +33,71 @@ _FOLLOWING = (
 )
 
 
-class Ahead:
-    """What one store has read ahead, for one thread: the one that says as of when it asks.
+class Held(NamedTuple):
+    """What was read ahead, until it has served."""
 
-    That is what the store's `outside_version` has just told. Whoever does not say it gets what the database holds.
-    """
+    state: tuple[int, tuple[int, int]] | None
+    """When it was read: the version of others' data, and our own changes."""
+    rows: dict[Digest, list[Row]]
+    """Fingerprint → all that there is under it, newest first."""
+    there: set[bytes]
+    """Digests of small files that are there."""
+
+
+NOTHING = Held(None, {}, set())
+
+
+class Ahead:
+    """Looks up the rows of one store, and looks ahead. Threads may share it."""
 
     def __init__(self, database: Database, blobs: Blobs) -> None:
         self._database = database
         self._blobs = blobs
-        self._rows: dict[Digest, list[Row]] = {}
-        self._there: set[bytes] = set()
-        self._state: tuple[int, tuple[int, int]] | None = None
-        """When what is here was read: the version of others' data, and our own changes."""
+        self._held = NOTHING
         self._last = 0
         """Number of the record up to which was read."""
         self._window = 1
         """How many records the next look further would take."""
 
-    def rows_under(self, fingerprints: Sequence[Digest], as_of: int | None = None) -> Iterable[Row]:
+    def held(self) -> Held | None:
+        """What was read ahead, unless anybody has written since. The database is not asked when nothing was."""
+        held = self._held
+        if not held.rows:
+            return None
+        if held.state == (self._database.version_of_data(), self._database.changes):
+            return held
+        self._held = NOTHING
+        return None
+
+    def rows_under(self, fingerprints: Sequence[Digest], held: Held | None) -> Iterable[Row]:
         """The rows of all records under the fingerprints, newest first for each of these."""
-        if as_of is None or len(fingerprints) != 1:
+        if len(fingerprints) != 1:
             return self._database.read_for(_UNDER, fingerprints)
-        rows = self._rows.pop(fingerprints[0], None) if self._holds(as_of) else None
+        rows = None if held is None else held.rows.pop(fingerprints[0], None)
         if rows is None:
             rows = list(self._database.read_for(_UNDER, fingerprints))
             if rows:
-                self._follow(rows[0][0], as_of)
+                self._follow(rows[0][0])
         return rows
 
-    def absent(self, outputs: Iterable[Output], as_of: int | None = None) -> set[Digest]:
+    def absent(self, outputs: Iterable[Output], held: Held | None) -> set[Digest]:
         """As `Blobs.absent`."""
-        if self._holds(as_of):
-            outputs = [output for output in outputs if output.is_tree or output.digest not in self._there]
+        if held is not None:
+            outputs = [output for output in outputs if output.is_tree or output.digest not in held.there]
         return self._blobs.absent(outputs) if outputs else set()
 
-    def _holds(self, as_of: int | None) -> bool:
-        """Whether nobody has written since what is here was read."""
-        return self._state is not None and self._state == (as_of, self._database.changes)
-
-    def _follow(self, number: int, as_of: int) -> None:
+    def _follow(self, number: int) -> None:
         """The record with this number was asked for: reads what follows if that has lately come to use."""
-        is_next = 0 < number - self._last <= NEAR and 2 * len(self._rows) <= self._window
+        is_next = 0 < number - self._last <= NEAR and 2 * len(self._held.rows) <= self._window
         self._window = min(2 * self._window, FARTHEST) if is_next else 1
         self._last = number
         if self._window < NEAR:
             return
-        self._rows, self._state = {}, (as_of, self._database.changes)
+        state = self._database.version_of_data(), self._database.changes
+        rows: dict[Digest, list[Row]] = {}
         for row in self._database.read(_FOLLOWING, (number, self._window)):
-            self._rows.setdefault(row[1], []).append(row)
+            rows.setdefault(row[1], []).append(row)
+        outputs = [under[0][5] for under in rows.values() if isinstance(under[0][5], bytes)]  # unless damaged
+        there = self._blobs.small_among(digest for cell in outputs for digest in packed_digests(cell))
+        self._held = Held(state, rows, there)
         self._last += self._window
-        outputs = [rows[0][5] for rows in self._rows.values() if isinstance(rows[0][5], bytes)]  # unless damaged
-        self._there = self._blobs.small_among(digest for cell in outputs for digest in packed_digests(cell))

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from crystallize.errors import NotReusableError, StoreError
+from crystallize.fingerprint.digest import Digest
 
 _SCALARS = frozenset({int, float, str, bool, type(None)})
 _TAGGED = b"t"
@@ -58,7 +59,7 @@ def pack(digests: Sequence[bytes], rest: Any) -> bytes:
     return b"".join((len(digests).to_bytes(4, "little"), *digests, to_json(rest).encode()))
 
 
-def unpack(packed: bytes) -> tuple[list[bytes], Any]:
+def unpack(packed: bytes) -> tuple[list[Digest], Any]:
     """What `pack` packed. Raises ValueError for bytes that it cannot have made."""
     count = int.from_bytes(packed[:4], "little")
     if 4 + 32 * count > len(packed):
@@ -66,7 +67,7 @@ def unpack(packed: bytes) -> tuple[list[bytes], Any]:
     return _digests_of(packed, count), _from_json(packed[4 + 32 * count :])
 
 
-def packed_digests(cell: bytes) -> list[bytes]:
+def packed_digests(cell: bytes) -> list[Digest]:
     """The digests that a cell holds if `pack` made it; none when it cannot have."""
     count = int.from_bytes(cell[:4], "little")
     return _digests_of(cell, count) if 4 + 32 * count <= len(cell) else []
@@ -124,7 +125,7 @@ def _from_json(data: bytes) -> Any:
     return value
 
 
-def _digests_of(packed: bytes, count: int) -> list[bytes]:
+def _digests_of(packed: Any, count: int) -> list[Digest]:
     return [packed[at : at + 32] for at in range(4, 4 + 32 * count, 32)]
 
 

@@ -5,7 +5,6 @@ looks for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from crystallize.errors import NotReusableError
@@ -62,7 +61,7 @@ def compared(record: NewRecord, store: Store) -> NewRecord:
     for earlier in store.newest_of(record.manifest.fingerprint, LOOKED_AT):
         if store.observations_of(earlier.number) == record.observations:
             said = _difference(earlier, record) or earlier.facts.get(DIFFERS)
-            return record if said is None else replace(record, facts={**record.facts, DIFFERS: said})
+            return record if said is None else record._replace(facts={**record.facts, DIFFERS: said})
     return record
 
 

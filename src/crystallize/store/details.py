@@ -39,22 +39,22 @@ class Details:
         """Tables and definitions that are known to be there."""
         self._shared: dict[Digest, tuple[Part, ...]] = {}
 
-    def insert(self, connection: sqlite3.Connection, numbered: Iterable[tuple[int, NewRecord]]) -> None:
+    def insert(self, connection: sqlite3.Connection, numbered: Sequence[tuple[int, NewRecord]]) -> None:
         """Adds the details of records within the caller's transaction; call `committed` when that is over."""
         rows = []
-        tables: dict[Digest, PartTable] = {}
+        new: dict[Digest, PartTable] = {}
         for number, record in numbered:
             table = record.manifest.table
             rows.append((number, table.digest, _pack_parts(record.manifest.own), _to_text(record.provenance)))
-            tables[table.digest] = table
+            if table.digest not in self._stored:
+                new[table.digest] = table
         connection.executemany("INSERT INTO details VALUES (?, ?, ?, ?)", rows)
-        new = [table for digest, table in tables.items() if digest not in self._stored]
         if new:
-            _insert_tables(connection, new, self._stored)
+            _insert_tables(connection, new.values(), self._stored)
 
-    def committed(self, records: Iterable[NewRecord]) -> None:
+    def committed(self, numbered: Sequence[tuple[int, NewRecord]]) -> None:
         """Remembers that the tables of these records need not be written again."""
-        for record in records:
+        for _, record in numbered:
             table = record.manifest.table
             if table.digest not in self._stored:
                 self._stored.add(table.digest)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from crystallize.fingerprint.digest import Digest, digest_of
@@ -111,7 +110,7 @@ def marked(record: NewRecord) -> NewRecord:
     if not record.observations:
         return record
     digest = digest_of(OBSERVED_KIND, _packed(record.observations))
-    return replace(record, facts={**record.facts, RESTS_ON: digest.hex()})
+    return record._replace(facts={**record.facts, RESTS_ON: digest.hex()})
 
 
 def _packed(observations: Sequence[Observation]) -> bytes:

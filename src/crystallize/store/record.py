@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from crystallize.fingerprint.digest import Digest
@@ -25,20 +24,19 @@ class Output(NamedTuple):
     """True for a folder: the blob is then its listing (names and digests), each file a blob of its own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRecord:
-    """A finished job on its way into the store."""
+class NewRecord(NamedTuple):
+    """A finished job on its way into the store; a first run makes one for every job. Its parts are given by name."""
 
     manifest: Manifest
     label: str
     metrics: Mapping[str, Sequence[Any]]
     """Name → values in the order they were recorded."""
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = {}
     """JSON-able; what the front end needs beside metrics: seed, tags, notices."""
     provenance: Any = None
     """JSON-able; stored apart and read only when asked for."""
     outputs: tuple[Output, ...] = ()
-    small_blobs: Mapping[Digest, bytes] = field(default_factory=dict)
+    small_blobs: Mapping[Digest, bytes] = {}
     """Contents of those outputs (and tree members) that are kept in the database."""
     seconds: float = 0.0
     run: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -90,14 +91,12 @@ def _checksum(fingerprint: bytes, payload: bytes, outputs: bytes) -> bytes:
     return crc32(outputs, crc32(payload, crc32(fingerprint))).to_bytes(4, "little")
 
 
+@lru_cache(128)
 def outputs_of(packed: bytes) -> tuple[Output, ...]:
-    """The outputs of a row."""
+    """The outputs of a row. Replicates that write nothing, or all the same, share them."""
     digests, rest = unpack(packed)
     return tuple(
-        [
-            Output(name, step, Digest(digest), size, tree)
-            for digest, (name, step, size, tree) in zip(digests, rest, strict=True)
-        ]
+        [Output(name, step, digest, size, tree) for digest, (name, step, size, tree) in zip(digests, rest, strict=True)]
     )
 
 

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from crystallize.errors import PinnedRecordGone
 from crystallize.fingerprint.manifest import Change, Manifest, diff
+from crystallize.store.ahead import Held
 from crystallize.store.details import Previous
 from crystallize.store.reason import tell_changes, tell_unclear
 from crystallize.store.record import Record
@@ -74,8 +75,7 @@ class Hit(NamedTuple):
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class Miss:
+class Miss(NamedTuple):
     """The job runs."""
 
     kind: Literal["first", "changed", "forced", "unclear", "gone", "after"]
@@ -115,19 +115,19 @@ def decide(question: Question, store: Store, run: int = 0) -> Decision:
     return decide_many([question], store, run)[0]
 
 
-def decide_many(questions: Sequence[Question], store: Store, run: int = 0, as_of: int | None = None) -> list[Decision]:
+def decide_many(questions: Sequence[Question], store: Store, run: int = 0) -> list[Decision]:
     """One decision per question, in order: those of `decide`, with the look-ups in batches.
 
     Parameters
     ----------
     run : number of the present run, for rung 3; 0 outside a run.
-    as_of : what the store's `outside_version` has just told, by who asks again and again; see `Store.find_many`.
 
     Raises PinnedRecordGone when a policy names a record that is gone or has lost an output.
     """
-    under = store.find_many([q.manifest.fingerprint for q in questions if _asks_store(q, run)], as_of)
+    ahead = store.read_ahead()
+    under = store.find_many([q.manifest.fingerprint for q in questions if _asks_store(q, run)], ahead)
     admitted = [_admit(q, under.get(q.manifest.fingerprint, ()), store, run) for q in questions]
-    flaws = _flaws([records[0] for records in admitted if records], store, as_of)
+    flaws = _flaws([records[0] for records in admitted if records], store, ahead)
     decisions = [_climb(q, records, flaws, store) for q, records in zip(questions, admitted, strict=True)]
     unanswered = [index for index, decision in enumerate(decisions) if decision is None]
     previous = store.previous_of([questions[index].label for index in unanswered]) if unanswered else {}
@@ -199,9 +199,9 @@ def _admit(question: Question, under: Sequence[Record], store: Store, run: int) 
     return policy.admits(under, run)
 
 
-def _flaws(records: Sequence[Record], store: Store, as_of: int | None = None) -> dict[int, Flaw]:
+def _flaws(records: Sequence[Record], store: Store, ahead: Held | None = None) -> dict[int, Flaw]:
     """Record number → why it does not serve, for those that do not."""
-    flaws = {number: Flaw("gone", why) for number, why in store.missing_outputs(records, as_of).items()}
+    flaws = {number: Flaw("gone", why) for number, why in store.missing_outputs(records, ahead).items()}
     changed = store.changed_observations(records)
     return {number: Flaw("changed", why) for number, why in changed.items()} | flaws
 

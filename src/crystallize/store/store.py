@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from crystallize.errors import StoreError
 from crystallize.fingerprint.digest import Digest
 from crystallize.fingerprint.files import StatKey
 from crystallize.fingerprint.manifest import Part, Piece
 from crystallize.fingerprint.reads.observations import Observation
-from crystallize.store.ahead import Ahead
+from crystallize.store.ahead import Ahead, Held
 from crystallize.store.blobs import Blobs, tell
 from crystallize.store.bucket import Bucket, FolderBucket
 from crystallize.store.database import Database
 from crystallize.store.details import Details, Previous
+from crystallize.store.home import make_home
 from crystallize.store.intake import Kept
 from crystallize.store.locks import Locks, is_locked
 from crystallize.store.memo import Memos
@@ -93,7 +93,7 @@ class Store:
         root = root.absolute()
         folder = root / FOLDER if folder is None else folder.absolute()
         if write:
-            _make_folder(folder)
+            make_home(folder)
         database = Database.open(folder / DATABASE, write=write)
         if write:
             salvage(database)
@@ -141,22 +141,26 @@ class Store:
 
     # records
 
+    def read_ahead(self) -> Held | None:
+        """What was read ahead, if it is true now: for the look-ups of one decision, right afterwards."""
+        return self._ahead.held()
+
     def latest_number(self) -> int:
         """The highest record number ever given; 0 in an empty store. Numbers are never given twice."""
         rows = self.database.read("SELECT seq FROM sqlite_sequence WHERE name = 'records'")
         return int(rows[0][0]) if rows else 0
 
-    def find_many(self, fingerprints: Sequence[Digest], as_of: int | None = None) -> dict[Digest, list[Record]]:
+    def find_many(self, fingerprints: Sequence[Digest], ahead: Held | None = None) -> dict[Digest, list[Record]]:
         """Fingerprint → its records, newest first; absent when there are none.
 
         A record that cannot be read is left out with a warning.
 
         Parameters
         ----------
-        as_of : what `outside_version` has just told; then what was read ahead serves as well.
+        ahead : what `read_ahead` has just given, to serve as well.
         """
         found: dict[Digest, list[Record]] = {}
-        for row in self._ahead.rows_under(fingerprints, as_of):
+        for row in self._ahead.rows_under(fingerprints, ahead):
             record = record_of(row)
             if record is not None:
                 found.setdefault(record.fingerprint, []).append(record)
@@ -191,16 +195,14 @@ class Store:
         with self.database.transaction() as connection:
             following = itertools.count(self.latest_number() + 1)
             numbers = [0 if payload is None else next(following) for payload in payloads]
-            kept = [entry for entry in zip(numbers, records, payloads, strict=True) if entry[0]]
+            kept = [(number, record) for number, record in zip(numbers, records, strict=True) if number]
+            rows = [row_of(*entry, created) for entry in zip(numbers, records, payloads, strict=True) if entry[0]]
             self._blobs.insert(connection, [item for record in records for item in record.small_blobs.items()])
-            self._details.insert(connection, ((number, record) for number, record, _ in kept))
-            self._observed.insert(connection, ((number, record) for number, record, _ in kept))
-            connection.executemany(
-                "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [row_of(number, record, payload, created) for number, record, payload in kept],
-            )
+            self._details.insert(connection, kept)
+            self._observed.insert(connection, kept)
+            connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
             self._remembered.flush(connection)
-        self._details.committed(record for _, record, _ in kept)
+        self._details.committed(kept)
         self._observed.look_again()
         return [settled(number, record, created) for number, record in zip(numbers, records, strict=True)]
 
@@ -257,12 +259,12 @@ class Store:
         """A sentence about the first output that is not there, None when all are."""
         return self.missing_outputs([record]).get(record.number)
 
-    def missing_outputs(self, records: Sequence[Record], as_of: int | None = None) -> dict[int, str]:
+    def missing_outputs(self, records: Sequence[Record], ahead: Held | None = None) -> dict[int, str]:
         """Record number → a sentence about the first of its outputs that is not there, if one is not.
 
-        For `as_of` see `find_many`.
+        For `ahead` see `find_many`.
         """
-        absent = self._ahead.absent([output for record in records for output in record.outputs], as_of)
+        absent = self._ahead.absent([output for record in records for output in record.outputs], ahead)
         if not absent:
             return {}
         swept = self.swept.why(absent)
@@ -383,15 +385,3 @@ def _at(root: Path, folder: Path, write: bool) -> Store:
         store = Store.far(root, folder) if _away else Store.open(root, folder=folder, write=write)
         _opened_here.append(store)
     return store
-
-
-def _make_folder(folder: Path) -> None:
-    ignore = folder / ".gitignore"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
-    except OSError as error:
-        raise StoreError(
-            f"{folder}: {error.strerror}; make the folder writable, or set CRYSTALLIZE_STORE to another one"
-        ) from error

@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from crystallize.fingerprint.digest import Digest
 from crystallize.store.database import Database
@@ -84,17 +84,17 @@ class Views:
         """Writes the views in one commit, in place of those of the same folder and condition."""
         with self._database.transaction() as connection:
             _delete(connection, [(view.folder, view.condition) for view in views])
+            files: list[tuple[Any, ...]] = []
             for view in views:
                 cursor = connection.execute(
                     "INSERT INTO views (folder, condition, state, key, after) VALUES (?, ?, ?, ?, ?)",
                     (view.folder, view.condition, view.state, view.key, view.after),
                 )
-                rows = ((cursor.lastrowid, *file) for file in view.files)
-                connection.executemany(
-                    "INSERT INTO view_files (view, path, digest, size_bytes, mtime_ns, is_tree)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    rows,
-                )
+                files += [(cursor.lastrowid, *file) for file in view.files]
+            connection.executemany(
+                "INSERT INTO view_files (view, path, digest, size_bytes, mtime_ns, is_tree) VALUES (?, ?, ?, ?, ?, ?)",
+                files,
+            )
 
     def remove(self, folder: str, conditions: Sequence[str]) -> None:
         """Forgets the views, in one commit; the files stay. Views that are not there are no error."""
@@ -139,7 +139,7 @@ class Views:
         files: dict[int, list[ViewFile]] = {}
         for number, path, digest, size, mtime_ns, is_tree in self._database.read_for(
             "SELECT view, path, digest, size_bytes, mtime_ns, is_tree FROM view_files"
-            " WHERE view IN ({keys}) ORDER BY rowid",
+            " WHERE view IN ({keys}) ORDER BY view, rowid",
             numbers,
         ):
             files.setdefault(number, []).append(ViewFile(path, digest, size, mtime_ns, bool(is_tree)))
@@ -148,10 +148,11 @@ class Views:
 
 def _delete(connection: sqlite3.Connection, views: Sequence[tuple[str, str]]) -> None:
     """Removes the rows of those views, by folder and condition, within the caller's transaction."""
-    connection.executemany(
-        "DELETE FROM view_files WHERE view IN (SELECT id FROM views WHERE folder = ? AND condition = ?)", views
-    )
-    connection.executemany("DELETE FROM views WHERE folder = ? AND condition = ?", views)
+    select = "SELECT id FROM views WHERE folder = ? AND condition = ?"
+    there = [row for view in views for row in connection.execute(select, view)]
+    if there:
+        connection.executemany("DELETE FROM view_files WHERE view = ?", there)
+        connection.executemany("DELETE FROM views WHERE id = ?", there)
 
 
 def _seen(path: str, is_tree: bool) -> tuple[int, int]:
