@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +28,7 @@ STARTS_PROCESSES = "may read more: what child processes read is not seen; declar
 _NATIVE = frozenset({"cv2", "duckdb", "h5py", "lightgbm", "netCDF4", "polars", "pyarrow", "rasterio", "tables", "zarr"})
 _NATIVE_CALL = re.compile(r"\bread_(?:parquet|feather|orc|hdf)\b")
 _LONGEST_NAME = 255
+_NOTHING = Concluded((), None)
 _CONTAINERS = (list, tuple, set, frozenset)
 
 
@@ -49,7 +50,7 @@ class Reads:
         *,
         homes: Iterable[tuple[Module, Source]],
         holders: Iterable[object],
-        texts: Mapping[str, Iterable[str]],
+        texts: Mapping[str, Collection[str]],
         ignore: Sequence[str],
     ) -> None:
         self._surveyor = surveyor
@@ -66,7 +67,7 @@ class Reads:
         """What set-up reads; None: it has not begun, and in most experiments of a run that reuses all it never does."""
         self._unloaded: dict[Module, Seen] = {}
         """What was read for modules that keep state and that only running code imports."""
-        self._elsewhere = Concluded((), None)
+        self._elsewhere = _NOTHING
         """What counts for every trial and was read in another process."""
 
     def __getstate__(self) -> dict[str, Any]:
@@ -92,9 +93,11 @@ class Reads:
 
     def trial(self, condition: str, inputs: Iterable[Path | list[Path]]) -> TrialReads:
         """The reads of one trial that is about to begin; its `inputs` are known by other means."""
-        if condition not in self._named:
-            self._named[condition] = tuple(self._surveyor.files_named(self._texts.get(condition, ()), self._ignore))
-        named = [Observation("file", name, self._surveyor.digest("file", name)) for name in self._named[condition]]
+        texts = self._texts.get(condition)
+        if texts and condition not in self._named:
+            self._named[condition] = tuple(self._surveyor.files_named(texts, self._ignore))
+        names = self._named.get(condition, ())
+        named = [Observation("file", name, self._surveyor.digest("file", name)) for name in names]
         flat = [str(path) for each in inputs for path in (each if isinstance(each, list) else [each])]
         return TrialReads(self, Observer(self._keepers, flat), named)
 
@@ -132,6 +135,8 @@ class Reads:
 
     def _joined(self, concluded: Concluded) -> Concluded:
         """With what was read elsewhere; doubt where that was not the same."""
+        if self._elsewhere is _NOTHING:
+            return concluded
         rows = {row[:2]: row for row in self._elsewhere.observations}
         changed = [row.name for row in concluded.observations if rows.setdefault(row[:2], row) != row]
         doubt = self._elsewhere.doubt or concluded.doubt

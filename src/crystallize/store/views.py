@@ -114,7 +114,7 @@ class Views:
 
     def path_of(self, file: ViewFile) -> Path:
         """Where the file lies."""
-        return Path(f"{self._root}/{file.path}")
+        return self._root / file.path
 
     def note(self, file: ViewFile) -> None:
         """Lets `showing` find a file that was just written, before its row is put."""

@@ -22,7 +22,7 @@ from crystallize.experiment.trial import Trial
 from crystallize.fingerprint.digest import Digest, digest_bytes, digest_of
 from crystallize.fingerprint.files import has_contents
 from crystallize.store.codecs import plain
-from crystallize.store.placing import make_folders
+from crystallize.store.placing import make_folder, make_folders
 from crystallize.store.record import Output
 from crystallize.store.reuse import After
 from crystallize.store.views import View, ViewFile
@@ -73,6 +73,8 @@ class ExperimentView:
         """Conditions whose markers this run has seen: one that goes from now on is a wish to the next."""
         self._opened: frozenset[str] = frozenset()
         self._began = False
+        self._is_new = False
+        """Whether this run has made the version folder, so that no marker can lie in it."""
         self._laid: dict[str, dict[str, ViewFile]] = {}
         self._restored: list[str] = []
 
@@ -108,11 +110,13 @@ class ExperimentView:
 
     def start(self, condition: str) -> None:
         """As `open`, before the condition's first trial runs; a versioned view goes on in a new folder."""
-        if self._versioned and not self._began and self.path.exists():
-            self.version += 1
-            self._set_paths()
-            self._rows = {}
-        self._began = True
+        if not self._began:
+            if self._versioned and self.path.exists():
+                self.version += 1
+                self._set_paths()
+                self._rows = {}
+            self._is_new = make_folder(self.top)
+            self._began = True
         self.open(condition)
 
     def open(self, condition: str) -> None:
@@ -125,7 +129,8 @@ class ExperimentView:
             after = wish.number if wish else None
             self._put(row._replace(state="open", after=after), now=True)
         self._opened |= {condition}
-        self._take_down(condition)
+        if not self._is_new:
+            self._take_down(condition)
 
     def place(self, task: Trial, outputs: Iterable[Output]) -> None:
         """Puts a trial's artifacts where people look for them."""
