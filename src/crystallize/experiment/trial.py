@@ -166,7 +166,7 @@ class TrialWork:
             ctx, provenance = await self._carry_out(task, workspace, inputs, watch, memo)
         _hand_over(ctx, workspace)
         outcome = Outcome(
-            metrics={name: list(values) for name, values in ctx.metrics.as_dict().items()},
+            metrics=ctx.metrics._lists(),
             facts=self._facts(task, ctx),
             provenance=provenance,
             unrecordable=None if watch is None else watch.verdict(),
