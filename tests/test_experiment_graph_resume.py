@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from crystallize import (
     pipeline_step,
     verifier,
 )
+from crystallize.plan.job import Job
 
 
 class Count(PipelineStep):
@@ -357,3 +359,20 @@ def constant(ctx: FrozenContext) -> int:
 @pipeline_step()
 def keep(data: Any, ctx: FrozenContext) -> Any:
     return data
+
+
+@pytest.mark.parametrize("strategy", ["rerun", "resume"])
+def test_what_a_run_was_made_of_is_gone_when_it_ends_without_the_collector_of_cycles(
+    tmp_path: Path, strategy: str
+) -> None:
+    graph, _, _ = pair(tmp_path, 2, 2)
+    graph.run(strategy="rerun")
+    gc.collect()
+    gc.disable()
+    try:
+        graph.run(strategy=strategy)
+        left = [each for each in gc.get_objects() if isinstance(each, Job)]
+    finally:
+        gc.enable()
+
+    assert left == []

@@ -59,13 +59,6 @@ def test_many_fingerprints_are_found_newest_first(store: Store) -> None:
     assert not any(fingerprint in found for fingerprint in wanted[600:])
 
 
-def test_records_up_to_a_number_can_be_left_out(store: Store) -> None:
-    store.put_many([new(), new()])
-
-    assert [r.number for r in store.find_many([job().fingerprint], above=1)[job().fingerprint]] == [2]
-    assert store.find_many([job().fingerprint], above=2) == {}
-
-
 def test_numbers_are_never_given_twice(store: Store) -> None:
     store.put_many([new(), new()])
     with store.database.transaction() as connection:

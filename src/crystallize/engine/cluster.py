@@ -6,7 +6,6 @@ The one place that imports Ray in the driver. Knows no jobs.
 from __future__ import annotations
 
 import logging
-import socket
 import sys
 from collections.abc import Mapping
 from time import monotonic, sleep
@@ -150,6 +149,8 @@ def not_installed() -> DefinitionError:
 
 def _knock(address: str) -> None:
     """Raises OSError when nobody listens at ``host:port``: Ray itself would try for minutes."""
+    import socket
+
     host, _, port = address.rpartition(":")
     if host and port.isdecimal() and "/" not in host:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS):

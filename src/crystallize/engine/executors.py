@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from crystallize.engine.executor import Executor, InlineExecutor, ThreadExecutor
 from crystallize.engine.machine import Machine
+from crystallize.plan import events
 from crystallize.plan.job import Group, Outcome
+from crystallize.plan.plan import Plan
 from crystallize.plan.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -78,8 +80,16 @@ class Executors:
         if self._cluster is not None:
             self._cluster.close()
 
-    def end(self, group: Group) -> None:
-        """The group is settled: whatever ran its jobs is freed, beside what still runs."""
+    def ending(self, plan: Plan) -> events.Watcher:
+        """A watcher that frees whatever ran the jobs of a group when the group is settled, beside what still runs."""
+
+        def end(event: events.Event) -> None:
+            if isinstance(event, events.GroupSettled):
+                self._end(plan.groups[event.group])
+
+        return end
+
+    def _end(self, group: Group) -> None:
         executor = self._own.pop(self.key(group), None)
         if executor is not None:
             self._in_flight.pop(executor, None)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crystallize.engine.growing import grown
-from crystallize.engine.manifests import Floors, Settled, left_by, question_for
+from crystallize.engine.manifests import Floors, Settled, question_for
 from crystallize.engine.schedule import Schedule, State
 from crystallize.fingerprint.manifest import Manifest
 from crystallize.plan.job import Job
@@ -55,7 +55,7 @@ def foresee(plan: Plan, stores: Mapping[Path, Store]) -> list[Foreseen]:
             seen[index] = _ask(job, settled, stores[root], floors[root])
             hit = seen[index].decision
             if isinstance(hit, Hit):
-                settled.keep(index, left_by(hit.record))
+                settled.keep(index, hit.record)
                 schedule.settle(index, State.REUSED)
             else:
                 # What goes on after a failure reads what is there by then: that is not known yet.

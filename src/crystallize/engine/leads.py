@@ -42,6 +42,11 @@ class Leads:
         self._waiting: dict[int, list[asyncio.Future[events.Settled]]] = {}
         self._news: asyncio.Future[None] | None = None
 
+    @property
+    def watchers(self) -> list[events.Watcher]:
+        """Itself, where any group has a lead."""
+        return [self] if any(group.lead is not None for group in self._plan.groups) else []
+
     def __call__(self, event: events.Event) -> None:
         """Tells those who asked for a job that it is settled."""
         if not isinstance(event, events.Settled) or self._plan.groups[event.job.group].lead is None:

@@ -33,19 +33,15 @@ class Settled:
         """What is still to come may wait for any job."""
         self._resolved: dict[int, Resolved] = {}
 
-    def keep(self, index: int, left: Yield) -> None:
+    def keep(self, index: int, left: Record | Yield) -> None:
         """Remembers what job `index` left: its artifacts, and all of it where something waits for more than those."""
         self._outputs[index] = left.outputs
         if self._grows or index in self._waited_for:
-            self._yields[index] = left
+            self._yields[index] = Yield(left.outputs, left.metrics, left.facts)
 
     def left_by(self, indices: Iterable[int]) -> dict[int, Yield]:
         """What each of these jobs, which something waits for, left; nothing, where it failed."""
         return {index: self._yields.get(index, NOTHING) for index in indices}
-
-    def output(self, source: Source) -> Output | None:
-        """The artifact that `source` names, or None when its job ended without writing it."""
-        return find_output(self._outputs.get(source.job, ()), source)
 
     def final(self, job: Job) -> Job:
         """The job as it is when all it waits for is settled."""
@@ -60,20 +56,19 @@ class Settled:
         """
         kind = self._plan.groups[job.group].kind
         if job.late is not None:
-            return Manifest(kind, job.table, [*job.own, *self._resolve(job, job.late).parts])
+            return Manifest(kind, job.table, (*job.own, *self._resolve(job, job.late).parts))
         if not job.inputs and not job.after:
             return Manifest(kind, job.table, job.own)
-        own = list(job.own)
-        own.extend(self._input_part(port) for port in job.inputs)
-        own.extend(self._after_part(number, index) for number, index in enumerate(job.after))
-        return Manifest(kind, job.table, own)
+        inputs = [self._input_part(port) for port in job.inputs]
+        after = [self._after_part(number, index) for number, index in enumerate(job.after)]
+        return Manifest(kind, job.table, (*job.own, *inputs, *after))
 
     def require(self, source: Source) -> Output:
         """The artifact that `source` names; raises the upstream work's missing-artifact error when there is none."""
-        output = self.output(source)
+        written = self._outputs.get(source.job, ())
+        output = find_output(written, source)
         if output is None:
             upstream = self._plan.jobs[source.job]
-            written = self._outputs.get(source.job, ())
             raise self._plan.groups[upstream.group].work.missing(upstream.task, source, written)
         return output
 
@@ -84,10 +79,11 @@ class Settled:
 
     def _input_part(self, port: Input) -> Part:
         found = [self.require(source) for source in port.sources]
-        if not port.gather:
-            return Part(f"input.{port.port}", found[0].digest, self._preview(port.sources[0], found[0]))
-        digest = digest_of("gather/1", *(output.digest for output in found))
-        return Part(f"input.{port.port}", digest, f"{len(found)} × {self._preview(port.sources[0], found[0])}")
+        digest, preview = found[0].digest, self._preview(port.sources[0], found[0])
+        if port.gather:
+            digest = digest_of("gather/1", *[output.digest for output in found])
+            preview = f"{len(found)} × {preview}"
+        return Part(f"input.{port.port}", digest, preview)
 
     def _after_part(self, number: int, index: int) -> Part:
         outputs = self._outputs.get(index, ())
@@ -107,11 +103,6 @@ def find_output(outputs: tuple[Output, ...], source: Source) -> Output | None:
         if output.name == source.output and (source.step is None or output.step == source.step):
             return output
     return None
-
-
-def left_by(record: Record) -> Yield:
-    """What the job of a record left."""
-    return Yield(record.outputs, record.metrics, record.facts)
 
 
 def question_for(job: Job, manifest: Manifest, floors: Floors) -> Question:

@@ -25,14 +25,6 @@ from crystallize.words import in_few_words
 RATE_JOBS = 256
 """The rate is that of so many jobs that ended last."""
 
-_STATES: Mapping[type, str] = {
-    events.JobReused: "reused",
-    events.JobDone: "ran",
-    events.JobFailed: "failed",
-    events.JobBlocked: "blocked",
-    events.JobCancelled: "cancelled",
-}
-
 
 class _Running(NamedTuple):
     label: str
@@ -52,7 +44,7 @@ class Pulse:
         self._plan = plan
         self._stores = stores
         self._total = sum(plan.groups[job.group].fetches_for is None for job in plan.jobs)
-        self._counts = dict.fromkeys(_STATES.values(), 0)
+        self._counts = dict.fromkeys(("ran", "reused", "failed", "blocked", "cancelled"), 0)
         self._saved = 0.0
         self._settled = bytearray(len(plan.jobs))
         """By index, of what is settled before anything runs."""
@@ -64,27 +56,21 @@ class Pulse:
 
     def __call__(self, event: events.Event) -> None:
         """Counts a job that is settled; notes what a running one says."""
-        if isinstance(event, events.JobEmitted):
-            self._said[event.job.index] = in_few_words(without_secrets(event.event))
-            return
-        if isinstance(event, events.PlanGrew):
-            self._take_up(event.jobs)
-            return
-        state = _STATES.get(type(event))
-        if state is None or not isinstance(event, events.Settled):
-            return
-        self._counts[state] += 1
         if isinstance(event, events.JobReused):
             self._saved += event.record.seconds
-        if self._estimate is None:
-            self._settled[event.job.index] = True
-            return
-        self._settled_at = time.time()
-        seconds = None
-        if isinstance(event, (events.JobDone, events.JobFailed)):
-            seconds = event.record.seconds if isinstance(event, events.JobDone) else event.seconds
-            self._ends.append(self._settled_at)
-        self._estimate.settle(event.job.index, seconds)
+            self._settle(event.job, "reused")
+        elif isinstance(event, events.JobDone):
+            self._settle(event.job, "ran", event.record.seconds)
+        elif isinstance(event, events.JobFailed):
+            self._settle(event.job, "failed", event.seconds)
+        elif isinstance(event, events.JobBlocked):
+            self._settle(event.job, "blocked")
+        elif isinstance(event, events.JobCancelled):
+            self._settle(event.job, "cancelled")
+        elif isinstance(event, events.JobEmitted):
+            self._said[event.job.index] = in_few_words(without_secrets(event.event))
+        elif isinstance(event, events.PlanGrew):
+            self._take_up(event.jobs)
 
     def begin(self, job: Job, workspace: Workspace) -> None:
         """The job is about to run."""
@@ -121,6 +107,17 @@ class Pulse:
                 for index, each in running[:MOST_BUSY]
             ),
         )
+
+    def _settle(self, job: Job, state: str, seconds: float | None = None) -> None:
+        """`seconds`: how long it ran; None when it did not."""
+        self._counts[state] += 1
+        if self._estimate is None:
+            self._settled[job.index] = True
+            return
+        self._settled_at = time.time()
+        if seconds is not None:
+            self._ends.append(self._settled_at)
+        self._estimate.settle(job.index, seconds)
 
     def _take_up(self, jobs: Sequence[Job]) -> None:
         self._total += sum(self._plan.groups[job.group].fetches_for is None for job in jobs)

@@ -20,7 +20,7 @@ from crystallize.engine.floors import JobFloors
 from crystallize.engine.growing import Growing
 from crystallize.engine.leads import LeadEnd, Leads
 from crystallize.engine.machine import Machine
-from crystallize.engine.manifests import Settled, left_by, question_for
+from crystallize.engine.manifests import Settled, question_for
 from crystallize.engine.pulse import Pulse
 from crystallize.engine.queues import Queues
 from crystallize.engine.recorder import Recorder, new_record
@@ -98,7 +98,8 @@ class Driver:
         self._executors = executors or Executors(Machine())
         self._queues = Queues(plan, self._executors)
         self._leads = Leads(plan, self._queues.ask)
-        self._teller = Teller(plan, [self.pulse, *watchers, self._leads, self._free])
+        watching: list[events.Watcher] = [self.pulse, *watchers, *self._leads.watchers, self._executors.ending(plan)]
+        self._teller = Teller(plan, watching)
         self._growing = Growing(plan, self._schedule, self._settled, self._teller)
         self.recorder: Recorder[int] = Recorder()
         self._claims = Claims()
@@ -185,7 +186,7 @@ class Driver:
 
     def _decide(self, indices: Sequence[int]) -> None:
         """Settles the hits among jobs whose inputs are known and queues the misses."""
-        asked: dict[int, list[tuple[int, Question]]] = {}
+        asked: dict[Store, list[tuple[int, Question]]] = {}
         for index in indices:
             job = self._plan.jobs[index]
             try:
@@ -193,12 +194,11 @@ class Driver:
             except Exception as error:
                 self._fail(index, error, None, 0.0)
             else:
-                asked.setdefault(id(self._stores[job.group]), []).append((index, question))
-        for batch in asked.values():
-            store = self._store_of(batch[0][0])
+                asked.setdefault(self._stores[job.group], []).append((index, question))
+        for store, batch in asked.items():
             run = self._runs[self._plan.jobs[batch[0][0]].group]
             version = store.outside_version()
-            decisions = decide_many([question for _, question in batch], store, run)
+            decisions = decide_many([question for _, question in batch], store, run, version)
             for (index, question), decision in zip(batch, decisions, strict=True):
                 if isinstance(decision, Hit):
                     self._reuse(index, decision.record)
@@ -212,7 +212,7 @@ class Driver:
     def _reuse(self, index: int, record: Record) -> None:
         self._commit_upstream_of(index)
         if self._schedule.has_consumers(index):
-            self._settled.keep(index, left_by(record))
+            self._settled.keep(index, record)
         self._misses.pop(index, None)
         self._schedule.settle(index, State.REUSED)
         self._teller.tell_settled(events.JobReused(self._plan.jobs[index], record))
@@ -304,11 +304,6 @@ class Driver:
         finally:
             self.pulse.end(job)
             workspace.close()
-
-    def _free(self, event: events.Event) -> None:
-        """What ran the jobs of a group that is settled is needed no more."""
-        if isinstance(event, events.GroupSettled):
-            self._executors.end(self._plan.groups[event.group])
 
     def _inputs(self, job: Job) -> dict[str, tuple[Store, Output] | list[tuple[Store, Output]]]:
         inputs: dict[str, tuple[Store, Output] | list[tuple[Store, Output]]] = {}

@@ -232,9 +232,11 @@ def _is_given(step: PipelineStep, artifact: str) -> bool:
 
 def _listed(key: str, items: Iterable[Any] | None, kind: type[T]) -> list[T]:
     """The items, each of them a `kind`; raises DefinitionTypeError (a TypeError) for anything else."""
-    if type(items) is not list and (isinstance(items, str | Mapping) or not isinstance(items, Iterable | None)):
+    if items is None:
+        return []
+    if type(items) is not list and (isinstance(items, str | Mapping) or not isinstance(items, Iterable)):
         raise _wrong_kind(key, items, f"a list of {kind.__name__} objects")
-    listed = list(items or ())
+    listed = list(items)
     for item in listed:
         if not isinstance(item, kind):
             raise _wrong_kind(key, item, f"objects of {kind.__name__}")

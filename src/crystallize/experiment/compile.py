@@ -21,7 +21,6 @@ from crystallize.experiment.objects.links import volatile_sources
 from crystallize.experiment.objects.plugins import SeedPlugin
 from crystallize.experiment.parts import Surroundings
 from crystallize.experiment.pinning import check_pinned_names, pinned_trials
-from crystallize.experiment.results.collect import Collected
 from crystallize.experiment.results.view_rows import ViewRows
 from crystallize.experiment.trial import Trial
 from crystallize.experiment.upstream import never_recorded
@@ -54,15 +53,14 @@ def compile_graph(
         if node.pinned is not None:
             node.conditions = node.pinned.conditions_among(node.conditions, node.replicates)
             node.pinned.check_there((c, r) for c in node.conditions for r in range(node.replicates))
-        node.collected = Collected(node.conditions, node.replicates)
         if _decides(node):
             node.volatile = volatile_sources(node.experiment.datasource)
         add_group(plan, node, rows, session, asked)
     mark_company(plan, ordered)
+    for root in {node.root for node in ordered if _decides(node)}:
+        session.store(root).survey_with(around.surveyor(session.store(root)))
     for node in ordered:
         tables = tables_of(node, session, around) if _decides(node) else {}
-        if node.work is not None and tables:
-            node.work.uses_numpy = any(part.name == "env.numpy" for part in next(iter(tables.values())).parts)
         trials = _trials(node, shared, asked)
         if node.volatile:
             add_fetches(plan, node, nodes, trials, session, around)

@@ -16,6 +16,7 @@ from crystallize.experiment.blueprint import Blueprint
 from crystallize.experiment.fetched import Gift
 from crystallize.experiment.memo.look import Before
 from crystallize.experiment.memo.reads import PartReads
+from crystallize.experiment.objects.constants import SAME_AS, UNSTEADY
 from crystallize.experiment.objects.context import FrozenContext, current_context
 from crystallize.experiment.objects.datasource import DataSource
 from crystallize.experiment.objects.links import Link, name_of
@@ -26,11 +27,6 @@ from crystallize.fingerprint.reads.observe import unobserved
 from crystallize.plan.job import Outcome, Source
 from crystallize.plan.workspace import Workspace
 from crystallize.store.record import Output, Record
-
-SAME_AS = "same_as"
-"""The fact of a fetch that brought what was fetched last: in which run that was."""
-UNSTEADY = "unsteady"
-"""The fact of a fetch whose bytes differ though its contents seem to be the same: a sentence for each source."""
 
 
 class FetchWork:

@@ -6,7 +6,6 @@ The global ones belong to the process, so a trial that draws from one beside oth
 
 from __future__ import annotations
 
-import random
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -55,6 +54,8 @@ class GeneratorWatch:
 
 def global_states() -> States:
     """The states of the global generators now, in plain values."""
+    import random
+
     numpy = sys.modules.get("numpy.random")
     if numpy is None:
         return {"random": random.getstate()}
@@ -74,6 +75,8 @@ def moved_since(before: States) -> States:
 def restore_global(states: States) -> None:
     """Puts the named generators into the states that `global_states` gave."""
     if "random" in states:
+        import random
+
         random.setstate(states["random"])
     if "numpy" in states:
         import numpy as np
@@ -88,6 +91,8 @@ def make_own(seed: int | None) -> Any:
     try:
         from numpy.random import default_rng
     except ImportError:
+        import random
+
         return random.Random(seed)
     if not was_imported:
         _AT_IMPORT.update(numpy=global_states()["numpy"])
@@ -98,12 +103,12 @@ def own_state(generator: Any) -> Any:
     """The state of a trial's own generator, a numpy Generator or a `random.Random`; None while there is none."""
     if generator is None:
         return None
-    return generator.getstate() if isinstance(generator, random.Random) else generator.bit_generator.state
+    return generator.getstate() if hasattr(generator, "getstate") else generator.bit_generator.state
 
 
 def restore_own(generator: Any, state: Any) -> None:
     """Puts a trial's own generator into a state that `own_state` gave."""
-    if isinstance(generator, random.Random):
+    if hasattr(generator, "setstate"):
         generator.setstate(state)
     else:
         generator.bit_generator.state = state

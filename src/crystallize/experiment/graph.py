@@ -301,10 +301,15 @@ class ExperimentGraph:
         for name in sorted_names(edges):
             experiment = self.experiments[name]
             experiment.validate()
-            read = {id(link.producer) for link in links[name]}
-            after = [self.experiments[upstream] for upstream in edges[name]]
-            nodes.append(Node(experiment, links[name], [upstream for upstream in after if id(upstream) not in read]))
+            nodes.append(Node(experiment, links[name], self._awaited(name, links[name])))
         return nodes
+
+    def _awaited(self, name: str, links: Sequence[Link]) -> Sequence[Experiment]:
+        """What an experiment waits for without reading any of it."""
+        if name not in self._after:
+            return ()
+        read = {link.producer.name for link in links}
+        return [self.experiments[upstream] for upstream in self._after[name] if upstream not in read]
 
     def _edges(self, links: Mapping[str, Sequence[Link]]) -> dict[str, list[str]]:
         edges = {}

@@ -148,7 +148,8 @@ def _told(replicate: int, ends: dict[str, events.Settled], provenance_of: Callab
         if isinstance(end, events.JobFailed | events.JobBlocked):
             told.errors[f"{condition}_rep_{replicate}"] = end.error
             continue
-        metrics, seed = end.record.metrics, end.record.facts.get("seed")
+        metrics = {name: list(values) for name, values in end.record.metrics.items()}
+        seed = end.record.facts.get("seed")
         told.provenance[condition] = provenance_of(end.record.number) or []
         if condition == BASELINE_CONDITION:
             told.baseline_metrics, told.baseline_seed = metrics, seed

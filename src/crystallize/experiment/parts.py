@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from blake3 import blake3
 
 from crystallize.errors import NotReusableError
-from crystallize.experiment.objects.artifact import Artifact, GatheredArtifact
+from crystallize.experiment.objects.artifact import Artifact
 from crystallize.experiment.objects.datasource import DataSource
-from crystallize.experiment.objects.inputs import ArtifactPath, ExperimentInput
-from crystallize.experiment.objects.links import Link
+from crystallize.experiment.objects.inputs import ExperimentInput
+from crystallize.experiment.objects.links import READS, Link
 from crystallize.experiment.objects.plugins import BasePlugin, SeedPlugin
 from crystallize.experiment.objects.step import PipelineStep
 from crystallize.experiment.objects.treatment import Treatment
-from crystallize.experiment.reached import ReachedBy
+from crystallize.experiment.reached import Reached, ReachedBy
 from crystallize.experiment.reads import texts_in
 from crystallize.fingerprint.code.codebase import Code, Codebase
 from crystallize.fingerprint.code.keeping import Keeping
@@ -29,7 +29,7 @@ from crystallize.fingerprint.digest import Digest, digest_of
 from crystallize.fingerprint.environment import environment_parts
 from crystallize.fingerprint.files import StatMemory, declared
 from crystallize.fingerprint.left import LEFT
-from crystallize.fingerprint.manifest import Part, PartTable, Piece, Unclear
+from crystallize.fingerprint.manifest import Part, PartTable, Unclear
 from crystallize.fingerprint.reads.observations import Surveyor
 from crystallize.fingerprint.secret import HIDDEN, holds_secret, is_secret
 from crystallize.fingerprint.values.canonical import digest_value, preview
@@ -37,7 +37,6 @@ from crystallize.store.store import Store
 
 SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 HOOKS_INSIDE_A_RUN = ("before_run", "before_replicate", "before_step", "after_step", "run_experiment_loop")
-READS = (Artifact, GatheredArtifact, ArtifactPath)
 _PLAIN_ARTIFACT = Artifact("plain")
 MANY = 256
 """Experiments of one plan share names; so many parts that hold nothing else are kept."""
@@ -74,6 +73,17 @@ class Surroundings:
         return self._environments[packages]
 
 
+class Described(NamedTuple):
+    """What the parts of one condition of an experiment come to."""
+
+    table: PartTable
+    environment: tuple[Part, ...]
+    """Of its parts, those of what is installed."""
+    reached: Reached
+    texts: Collection[str]
+    """In values and code, names of files perhaps among them."""
+
+
 class PartMaker:
     """Collects the parts of one experiment.
 
@@ -89,42 +99,44 @@ class PartMaker:
         self._secret_key = secret_key
         self._parts: list[Part] = []
         self._unclear: list[Unclear] = []
-        self._pieces: dict[Digest, Sequence[Piece]] = {}
         self._codes: dict[int, Code] = {}
+        """All code that is a part, by identity."""
+        self._inner: dict[int, Code] = {}
+        """The code that values hold."""
         self._packages: frozenset[str] = frozenset()
         """Those that count beside what the code imports."""
         self._names: dict[str, int] = {}
         self._texts: set[str] = set()
         """In values, names of files perhaps among them."""
 
-    @property
-    def codes(self) -> Mapping[int, Code]:
-        """All code met so far, by identity."""
-        return self._codes
-
-    @property
-    def texts(self) -> Collection[str]:
-        """Texts in values and code, names of files perhaps among them."""
-        written = self._around.reached_by(self._codes.values()).texts
-        return written | self._texts if self._texts else written
-
     def table(self) -> PartTable:
         """All parts so far, then the environment that their code needs."""
-        reached = self._around.reached_by(self._codes.values())
+        return self.described().table
+
+    def described(self) -> Described:
+        """The table, and what else is to be known of the code and the values behind its parts."""
+        of_parts = self._around.reached_by(self._codes.values())
+        reached = self._reached if self._inner else of_parts
         parts, notes = list(self._parts), list(reached.notes)
         for name in reached.environ:
             if any(word in name.upper() for word in SECRET_WORDS):
                 notes.append(f"environment variable {name} is read and, as a secret, does not count")
             else:
                 parts.append(self._variable(name))
-        parts.extend(self._around.environment(reached.packages | self._packages))
-        return PartTable(parts, unclear=self._unclear, pieces=self._pieces, notes=notes)
+        environment = self._around.environment(reached.packages | self._packages)
+        table = PartTable((*parts, *environment), unclear=self._unclear, pieces=of_parts.pieces, notes=notes)
+        return Described(table, environment, reached, reached.texts | self._texts if self._texts else reached.texts)
+
+    @property
+    def _reached(self) -> Reached:
+        """What all code met so far reaches."""
+        return self._around.reached_by((self._codes | self._inner).values())
 
     def extended(self) -> PartMaker:
         """A maker that starts from the parts so far; what is added to it is not added here."""
         copy = PartMaker(self._around, self._memory, self._secret_key)
         copy._parts, copy._unclear = list(self._parts), list(self._unclear)
-        copy._pieces, copy._codes = dict(self._pieces), dict(self._codes)
+        copy._codes, copy._inner = dict(self._codes), dict(self._inner)
         copy._packages, copy._texts = self._packages, set(self._texts)
         copy._names = dict(self._names)
         return copy
@@ -141,7 +153,7 @@ class PartMaker:
         if source.volatile:
             alone = PartMaker(self._around, self._memory, self._secret_key)
             alone.add_fetch(source)
-            self._packages |= alone._around.reached_by(alone._codes.values()).packages
+            self._packages |= alone._reached.packages
         elif isinstance(source, ExperimentInput):
             aliases = list(source.inputs)
             digest = digest_of("aliases/1", *(name.encode() for name in aliases))
@@ -286,7 +298,6 @@ class PartMaker:
             self._unclear.append(Unclear(name, f"{error.where}: {error.what}", error.remedy))
             return
         self._parts.append(Part(name, code.digest, code.preview))
-        self._pieces[code.digest] = code.pieces
         self._codes[id(code)] = code
 
     def _add_value(
@@ -311,7 +322,7 @@ class PartMaker:
     def _code_of(self, definition: object) -> Digest:
         """The code of a function or class found inside a value; what it needs counts as well."""
         code = self._around.codebase.of(definition)
-        self._codes[id(code)] = code
+        self._inner[id(code)] = code
         return code.digest
 
     def _variable(self, name: str) -> Part:

@@ -7,7 +7,6 @@ plan is compiled, so a pin is refused before anything runs. Knows no plan.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 
 from crystallize.errors import PinnedRecordGone, UnknownNameError
 from crystallize.experiment.objects.constants import BASELINE_CONDITION
@@ -140,6 +139,8 @@ def check_pinned_names(pins: Iterable[str], known: Sequence[str]) -> None:
     """Raises UnknownNameError when something is pinned that is not part of the run."""
     for name in pins:
         if name not in known:
+            from difflib import get_close_matches
+
             near = get_close_matches(name, known, n=3) or known
             raise UnknownNameError(
                 f"there is no experiment '{name}' in this run", key="pin", remedy=f"nearest: {', '.join(near)}"

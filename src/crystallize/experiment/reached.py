@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from crystallize.experiment.reads import native_readers
@@ -10,6 +10,8 @@ from crystallize.fingerprint.code.codebase import Code
 from crystallize.fingerprint.code.modules import Module
 from crystallize.fingerprint.code.nodes import Name
 from crystallize.fingerprint.code.source import Source
+from crystallize.fingerprint.digest import Digest
+from crystallize.fingerprint.manifest import Piece
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +25,8 @@ class Reached:
     homes: frozenset[tuple[Module, Source]]
     names: frozenset[Name]
     texts: frozenset[str]
+    pieces: Mapping[Digest, Sequence[Piece]]
+    """By the digest of the code that reaches them."""
     notes: tuple[str, ...]
     """With those on packages that read files where Python cannot see it."""
 
@@ -42,6 +46,12 @@ class ReachedBy:
             found = self._made[key] = _union(listed)
         return found
 
+    def together(self, several: Sequence[Reached]) -> Reached:
+        """What all of `several` come to."""
+        if len(several) == 1:
+            return several[0]
+        return self({id(code): code for each in several for code in each.codes}.values())
+
 
 def _union(codes: tuple[Code, ...]) -> Reached:
     return Reached(
@@ -51,5 +61,6 @@ def _union(codes: tuple[Code, ...]) -> Reached:
         homes=frozenset().union(*(code.homes for code in codes)),
         names=frozenset().union(*(code.names for code in codes)),
         texts=frozenset().union(*(code.texts for code in codes)),
+        pieces={code.digest: code.pieces for code in codes},
         notes=tuple(dict.fromkeys(note for code in codes for note in (*code.notes, *native_readers(code)))),
     )

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ _NATIVE_CALL = re.compile(r"\bread_(?:parquet|feather|orc|hdf)\b")
 _LONGEST_NAME = 255
 _NOTHING = Concluded((), None)
 _CONTAINERS = (list, tuple, set, frozenset)
+_NUMBERS = (int, float, bool, type(None))
 
 
 class Reads:
@@ -38,7 +40,8 @@ class Reads:
     Parameters
     ----------
     homes : the project modules that its code reaches, each with its text.
-    holders : its instances of the user's own classes, which live from trial to trial.
+    holders : gives its instances of the user's own classes, which live from trial to trial; asked when the first trial
+        begins, which in most experiments of a run that reuses all none ever does.
     texts : condition → texts in values and code; those that name a file count as read, whoever opens it.
     ignore : globs of what does not count.
     """
@@ -48,23 +51,21 @@ class Reads:
         surveyor: Surveyor,
         keeping: Keeping,
         *,
-        homes: Iterable[tuple[Module, Source]],
-        holders: Iterable[object],
+        homes: Collection[tuple[Module, Source]],
+        holders: Callable[[], Iterable[object]],
         texts: Mapping[str, Collection[str]],
         ignore: Sequence[str],
     ) -> None:
         self._surveyor = surveyor
         self._keeping = keeping
-        self._homes = tuple(homes)
-        self._late = [module for module, _ in self._homes if not module.live]
-        """Those that only running code imports."""
-        self._holders = tuple(holders)
+        self._homes = homes
+        self._find_holders = holders
         self._texts = texts
         self._ignore = ignore
         self._named: dict[str, tuple[str, ...]] = {}
         """Condition → names of files that its texts name."""
         self._setting_up: Observer | None = None
-        """What set-up reads; None: it has not begun, and in most experiments of a run that reuses all it never does."""
+        """What set-up reads; None: it has not begun."""
         self._unloaded: dict[Module, Seen] = {}
         """What was read for modules that keep state and that only running code imports."""
         self._elsewhere = _NOTHING
@@ -76,6 +77,8 @@ class Reads:
             **vars(self),
             "_keeping": None,
             "_late": [],
+            "_find_holders": None,
+            "_holders": self._holders,
             "_homes": [(module.name, module.path, source.text) for module, source in self._homes],
             "_setting_up": None,
             "_unloaded": {},
@@ -85,6 +88,15 @@ class Reads:
     def __setstate__(self, state: dict[str, Any]) -> None:
         homes = tuple((Module(name, path=path), Source(text)) for name, path, text in state["_homes"])
         vars(self).update(state, _keeping=Keeping(), _homes=homes)
+
+    @cached_property
+    def _late(self) -> list[Module]:
+        """The modules that only running code imports."""
+        return [module for module, _ in self._homes if not module.live]
+
+    @cached_property
+    def _holders(self) -> tuple[object, ...]:
+        return tuple(self._find_holders())
 
     def setting_up(self) -> AbstractContextManager[None]:
         """What is read inside counts for every trial."""
@@ -196,6 +208,8 @@ def native_readers(code: Code) -> Iterator[str]:
 
 def texts_in(value: Any) -> Iterator[str]:
     """The texts and paths in a value and in the containers it is made of, as far as they may name a file."""
+    if type(value) in _NUMBERS:
+        return
     if isinstance(value, str):
         if 0 < len(value) <= _LONGEST_NAME and "\n" not in value:
             yield value

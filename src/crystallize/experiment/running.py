@@ -57,12 +57,14 @@ class Running:
         self.report: Report | None = None
         self._settings = settings or Settings.load()
         self._raise_setup_errors = raise_setup_errors
-        self._watchers = [*watchers, ReplicateBars(self.nodes).watch]
+        bars = ReplicateBars(self.nodes)
+        self._watchers = [*watchers, bars.watch] if bars.asked else [*watchers]
         self._what = what
         self._incomplete = incomplete
         self._plan = Plan()
         self._shown = [node for node in self.nodes if node.runs]
-        self._results: dict[str, Result] = {}
+        self._results: dict[int, Result] = {}
+        """By group, of experiments that are settled."""
         self._errors: list[BaseException] = []
 
     def run(self, interrupt: Interrupt | None = None) -> dict[str, Result]:
@@ -119,7 +121,7 @@ class Running:
         return results[self._shown[-1].experiment.label]
 
     def shows(self, event: events.Event) -> bool:
-        """Whether the event is about a trial of an experiment that runs."""
+        """Whether the event, which is told just now, is about a trial of an experiment that runs."""
         return isinstance(event, events.Settled) and event.job.group in self._conclusions
 
     def _session(self) -> Session:
@@ -157,20 +159,18 @@ class Running:
 
     def _went_wrong(self) -> bool:
         """Whether something beside the trials failed: what the command line ends with 1 for."""
-        return self._incomplete or any(conclusion.result.errors for conclusion in self._conclusions.values())
+        return self._incomplete or any(result.errors for result in self._results.values())
 
     def _watch(self, event: events.Event) -> None:
         if isinstance(event, events.GroupSettled):
-            conclusion = self._conclusions.get(event.group)
+            conclusion = self._conclusions.pop(event.group, None)
             if conclusion is not None:
-                error = conclusion.settle(event.error)
+                self._results[event.group], error = conclusion.settle(event.error)
                 if error is not None:
                     self._errors.append(error)
         elif isinstance(event, events.RunFinished):
             self._flush()
-        elif isinstance(event, events.RunStarted | events.PlanGrew):
-            return
-        else:
+        elif not isinstance(event, (events.RunStarted, events.PlanGrew)):
             group = self._plan.groups[event.job.group].fetches_for
             conclusion = self._conclusions.get(event.job.group if group is None else group)
             if conclusion is not None:
@@ -183,11 +183,10 @@ class Running:
     def _conclude(self, report: Report) -> dict[str, Result]:
         self.report = report
         self._leave()
-        if report.interrupted:
-            for conclusion in self._conclusions.values():
-                conclusion.break_off()
-            self._flush()
-        results = {node.experiment.label: self._conclusions[node.group].result for node in self._shown}
+        for group, conclusion in self._conclusions.items():  # whose trials were stopped before all were done
+            self._results[group], _ = conclusion.settle(None)
+        self._flush()
+        results = {node.experiment.label: self._results[node.group] for node in self._shown}
         for node in self._shown:
             results[node.experiment.label].run = report.runs[node.root]
             for artifact in node.experiment.outputs.values() if self.asked.aside is None else ():

@@ -177,7 +177,7 @@ def _trial(event: Any) -> TrialResult | None:
         return TrialResult(
             condition=task.condition,
             replicate=task.replicate,
-            metrics=record.metrics,
+            metrics={name: list(values) for name, values in record.metrics.items()},
             seed=record.facts.get("seed"),
             reused=isinstance(event, events.JobReused),
             seconds=record.seconds,

@@ -9,19 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crystallize.errors import MissingArtifactError, PipelineExecutionError
 from crystallize.experiment.blueprint import Blueprint
-from crystallize.experiment.fetched import unwrap
 from crystallize.experiment.generators import GeneratorWatch
-from crystallize.experiment.luggage import Luggage, unpack
-from crystallize.experiment.memo.keys import StepKeys
-from crystallize.experiment.memo.step_memo import TrialMemo
 from crystallize.experiment.objects.artifact import default_loader
 from crystallize.experiment.objects.constants import CONDITION_KEY, REPLICATE_KEY, SEED_USED_KEY, TAGS
 from crystallize.experiment.objects.context import FrozenContext, Inputs, LoggingContext, current_context
@@ -35,6 +29,11 @@ from crystallize.plan.job import Outcome, Source
 from crystallize.plan.workspace import Workspace
 from crystallize.store.codecs import plain
 from crystallize.store.record import Output
+
+if TYPE_CHECKING:
+    from crystallize.experiment.luggage import Luggage
+    from crystallize.experiment.memo.keys import StepKeys
+    from crystallize.experiment.memo.step_memo import TrialMemo
 
 logger = logging.getLogger("crystallize")
 
@@ -67,7 +66,7 @@ class TrialWork:
         experiment: Blueprint,
         links: Sequence[Link],
         treatments: Mapping[str, Treatment],
-        folder: Path,
+        folder: str,
         volatile: Mapping[str, DataSource] = MappingProxyType({}),
     ) -> None:
         self._experiment = experiment
@@ -98,8 +97,10 @@ class TrialWork:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels with its luggage. Producers stay behind: their trials are other jobs."""
+        from crystallize.experiment.luggage import unpack
+
         assert self.luggage is not None, "only the work of a group that runs elsewhere is pickled"
-        links = [replace(link, producer=None) for link in self._links]
+        links = [link._replace(producer=None) for link in self._links]
         state = {**vars(self), "_links": links, "_set_up": [], "luggage": None, "memo_keys": None}
         return unpack, (type(self), *self.luggage.pack(self._experiment, state))
 
@@ -145,8 +146,8 @@ class TrialWork:
     def missing(self, task: Trial, source: Source, written: Sequence[Output]) -> Exception:
         """What a reader is told when this trial succeeded without writing the artifact it reads."""
         steps = [source.step] if source.step else self._experiment.writers(source.output)
-        place = self._folder / f"replicate_{task.replicate}" / task.condition
-        paths = " or ".join(str(place / step / source.output) for step in steps)
+        place = f"{self._folder}/replicate_{task.replicate}/{task.condition}"
+        paths = " or ".join(f"{place}/{step}/{source.output}" for step in steps)
         return MissingArtifactError(
             f"artifact '{source.output}' of experiment '{self._experiment.name}' was never written by step "
             f"{' or '.join(steps)}: no {paths}; it wrote "
@@ -160,6 +161,8 @@ class TrialWork:
         reads = None if self.reads is None else self.reads.trial(task.condition, inputs.values())
         memo = None
         if self.memo_keys is not None:
+            from crystallize.experiment.memo.step_memo import TrialMemo
+
             label = f"{self._experiment.label}/{task.condition}/{task.replicate}"
             memo = TrialMemo(self.memo_keys, workspace, label, reads, concurrent=self.concurrent)
         with nullcontext() if reads is None else reads.charged():
@@ -243,11 +246,14 @@ class TrialWork:
         )
         ctx._inputs = inputs
         if self._volatile and self._swapped(task) is None:
+            from crystallize.experiment.fetched import unwrap
+
             with unobserved():
                 fetched = {id(source): workspace.read(port) for port, source in self._volatile.items()}
             ctx._fetched = {source: partial(unwrap, contents, ctx) for source, contents in fetched.items()}
         ctx._tell = workspace.emit
-        ctx.artifacts._folder_for = lambda name: workspace.scratch("outputs", str(len(ctx.artifacts._records)))
+        written = ctx.artifacts._records
+        ctx.artifacts._folder_for = lambda name: workspace.scratch("outputs", str(len(written)))
         return ctx
 
     def _facts(self, task: Trial, ctx: FrozenContext) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from crystallize.fingerprint.values.fields import fields_of
@@ -21,6 +22,7 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _DEEPEST = 8
 
 
+@lru_cache(1024)
 def is_secret(name: str) -> bool:
     """Whether a value of this name is a secret."""
     lower = name.lower()

@@ -113,17 +113,18 @@ class Feed:
         self._stop = stop
         self._shown: Standing | None = None
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._go_on, name="crystallize-feed", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Feed:
         if self._lives:
+            self._thread = threading.Thread(target=self._go_on, name="crystallize-feed", daemon=True)
             self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._lives:
+        if self._thread is None:
             return
         self._over.set()
         self._thread.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Protocol
@@ -30,6 +31,21 @@ class Asked(Protocol):
     def went_wrong(self) -> Callable[[], bool]: ...
 
 
+@dataclass(slots=True)
+class _Counts:
+    """What has become of the jobs of one group so far; for the fields see `GroupRow`."""
+
+    ran: int = 0
+    reused: int = 0
+    failed: int = 0
+    blocked: int = 0
+    seconds: float = 0.0
+    seconds_saved: float = 0.0
+
+    def row(self, name: str) -> GroupRow:
+        return GroupRow(name, self.ran, self.reused, self.failed, self.blocked, self.seconds, self.seconds_saved)
+
+
 class HistoryWatcher:
     """Keeps the part of a run whose results lie under one artifact root."""
 
@@ -37,7 +53,7 @@ class HistoryWatcher:
         self._history = history
         self._plan = plan
         self._groups = {
-            index: GroupRow(group.name, 0, 0, 0, 0, 0.0, 0.0)
+            index: _Counts()
             for index, group in enumerate(plan.groups)
             if group.root == root and group.fetches_for is None
         }
@@ -52,43 +68,44 @@ class HistoryWatcher:
 
     def __call__(self, event: events.Event) -> None:
         """Keeps what `event` says, if it is about a group of this root."""
-        if isinstance(event, events.RunFinished):
-            self._finish(event)
-            return
-        if isinstance(event, events.Fetched):
+        if isinstance(event, (events.JobReused, events.JobDone, events.JobFailed, events.JobBlocked)):
+            group = self._groups.get(event.job.group)
+            if group is not None:
+                self._count(event, group)
+        elif isinstance(event, events.Fetched):
             self._count_fetch(event)
-            return
-        counted = (events.JobReused, events.JobDone, events.JobFailed, events.JobBlocked)
-        if isinstance(event, counted) and event.job.group in self._groups:
-            self._count(event)
+        elif isinstance(event, events.RunFinished):
+            self._finish(event)
 
-    def _count(self, event: events.JobReused | events.JobDone | events.JobFailed | events.JobBlocked) -> None:
-        group = self._groups[event.job.group]
+    def _count(
+        self, event: events.JobReused | events.JobDone | events.JobFailed | events.JobBlocked, group: _Counts
+    ) -> None:
         if isinstance(event, events.JobReused):
-            group = group._replace(reused=group.reused + 1, seconds_saved=group.seconds_saved + event.record.seconds)
+            group.reused += 1
+            group.seconds_saved += event.record.seconds
             self._keep_reused(event.job, event.record)
         elif isinstance(event, events.JobDone):
             record = event.record
-            group = group._replace(ran=group.ran + 1, seconds=group.seconds + record.seconds)
+            group.ran += 1
+            group.seconds += record.seconds
             why = event.note or event.miss.why
             self._keep(event.job, "ran", why, record.fingerprint, record.number, record.seconds, None)
         elif isinstance(event, events.JobFailed):
             self._failed = True
-            group = group._replace(failed=group.failed + 1, seconds=group.seconds + event.seconds)
+            group.failed += 1
+            group.seconds += event.seconds
             why = event.miss.why if event.miss is not None else ""
             self._keep(event.job, "failed", why, None, None, event.seconds, str(event.error))
         else:
             self._failed = True
-            group = group._replace(blocked=group.blocked + 1)
+            group.blocked += 1
             self._keep(event.job, "blocked", "", None, None, 0.0, str(event.error))
-        self._groups[event.job.group] = group
 
     def _count_fetch(self, event: events.Fetched) -> None:
         """What a fetch took is part of what its experiment took; what became of it shows in the job that reads it."""
         reader = self._plan.groups[event.job.group].fetches_for
         if reader in self._groups and event.record is not None and not event.shared:
-            group = self._groups[reader]
-            self._groups[reader] = group._replace(seconds=group.seconds + event.record.seconds)
+            self._groups[reader].seconds += event.record.seconds
 
     def _keep_reused(self, job: Job, record: Record) -> None:
         if record.label == job.label:
@@ -122,4 +139,5 @@ class HistoryWatcher:
             state = "cancelled" if event.cancelled else "interrupted"
         else:
             state = "failed" if self._failed or self._went_wrong() else "ok"
-        self._history.finish(self.run, list(self._groups.values()), state, event.seconds)
+        rows = [counts.row(self._plan.groups[index].name) for index, counts in self._groups.items()]
+        self._history.finish(self.run, rows, state, event.seconds)

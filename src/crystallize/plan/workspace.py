@@ -6,8 +6,6 @@ Knows the store, not what the job is.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -115,7 +113,7 @@ class Workspace:
     def scratch(self, *names: str) -> Path:
         """A folder below the job's own temporary folder; created, on the store's file system, gone with the job."""
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="job-", dir=self.store.scratch_folder()))
+            self._folder = _new_folder("job-", self.store.scratch_folder())
         folder = self._folder.joinpath(*names)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -162,7 +160,7 @@ class Workspace:
 
     def step_aside(self) -> None:
         """Works in a folder of its own from now on: another attempt at the job may still be writing."""
-        self._folder = Path(tempfile.mkdtemp(prefix=ATTEMPT, dir=self.scratch()))
+        self._folder = _new_folder(ATTEMPT, self.scratch())
 
     def left(self, sendable: Callable[[Any], Any] = lambda event: event) -> Workspace:
         """What the job left, without what it was given: all that `accept` needs.
@@ -189,6 +187,8 @@ class Workspace:
     def close(self) -> None:
         """Removes the temporary folder. Harmless when called twice."""
         if self._folder is not None:
+            import shutil
+
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
@@ -204,3 +204,9 @@ class Workspace:
         target = self.scratch("inputs", port) / output.name
         store.lay(output, target, pending=self._along)
         return target
+
+
+def _new_folder(prefix: str, parent: Path) -> Path:
+    import tempfile
+
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))

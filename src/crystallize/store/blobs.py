@@ -129,6 +129,11 @@ class Blobs:
         lost.update(tree for tree, members in trees.items() if not self._mend_tree(tree, members, without))
         return lost
 
+    def small_among(self, digests: Iterable[bytes]) -> set[bytes]:
+        """Those that are in the database: small files, and listings of folders."""
+        rows = self._database.read_for("SELECT digest FROM blobs WHERE digest IN ({keys})", digests)
+        return {row[0] for row in rows}
+
     # care of the store
 
     def sizes(self) -> dict[Digest, int]:
@@ -237,9 +242,7 @@ class Blobs:
     def _absent_files(self, sizes: Mapping[Digest, int]) -> set[Digest]:
         small = [digest for digest, size in sizes.items() if size <= SMALL_BYTES]
         large = {digest: size for digest, size in sizes.items() if size > SMALL_BYTES}
-        rows = self._database.read_for("SELECT digest FROM blobs WHERE digest IN ({keys})", small)
-        there = {row[0] for row in rows} | (self._large.sound(large).keys() if large else set())
-        return sizes.keys() - there
+        return sizes.keys() - self.small_among(small) - (self._large.sound(large).keys() if large else set())
 
     def _shown(self, digest: Digest) -> list[Path]:
         return [self._views.path_of(file) for file in self._views.showing(digest)]

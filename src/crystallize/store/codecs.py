@@ -6,13 +6,11 @@ What JSON can say exactly is written as JSON, which is fast; anything else is wr
 
 from __future__ import annotations
 
-import base64
 import json
-import pickle
+import json.encoder
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from crystallize.errors import NotReusableError, StoreError
@@ -103,10 +101,13 @@ def plain(value: Any) -> Any:
 
 def to_json(value: Any) -> str:
     """`value` as compact JSON, in its `plain` form where JSON has no other."""
-    return _ENCODER.encode(value)
+    return "".join(_chunks(value, 0))
 
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=plain)
+_chunks: Callable[[Any, int], Iterable[str]] = vars(json.encoder)["c_make_encoder"](
+    None, plain, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
+)
+"""What `json.dumps` does after it has looked at its options, which takes as long as a small value."""
 _scan: Callable[[str, int], tuple[Any, int]] = vars(json.JSONDecoder())["scan_once"]
 """What `json.loads` does after it has looked at its options and for spaces, which takes as long as a small text."""
 
@@ -160,6 +161,9 @@ def _tag(value: Any) -> Any:
     numpy = sys.modules.get("numpy")
     if numpy is not None and (kind is numpy.ndarray or isinstance(value, numpy.generic)):
         return _tag_numpy(value, numpy.ndarray)
+    decimal = sys.modules.get("decimal")
+    if decimal is not None and kind is decimal.Decimal:
+        return {"decimal": str(value)}
     tag = _TAGS.get(kind)
     return {tag[0]: tag[1](value)} if tag else _tag_pickle(value)
 
@@ -173,6 +177,8 @@ def _tag_numpy(value: Any, array_type: Any) -> Any:
 
 
 def _tag_pickle(value: Any) -> Any:
+    import pickle
+
     return {"pickle": _to_text(pickle.dumps(value, protocol=_PICKLE_PROTOCOL))}
 
 
@@ -218,11 +224,27 @@ def _untag_datetime(body: Any) -> Any:
     return datetime.fromisoformat(body) if type(body) is str else _untag(body)
 
 
+def _untag_decimal(body: str) -> Any:
+    from decimal import Decimal
+
+    return Decimal(body)
+
+
+def _untag_pickle(body: str) -> Any:
+    import pickle
+
+    return pickle.loads(_from_text(body))
+
+
 def _to_text(data: bytes) -> str:
+    import base64
+
     return base64.b64encode(data).decode("ascii")
 
 
 def _from_text(text: str) -> bytes:
+    import base64
+
     return base64.b64decode(text)
 
 
@@ -232,7 +254,6 @@ _TAGS: dict[type, tuple[str, Callable[[Any], Any]]] = {
     set: ("set", _tag_all),
     frozenset: ("frozenset", _tag_all),
     bytes: ("bytes", _to_text),
-    Decimal: ("decimal", str),
     datetime: ("datetime", _tag_datetime),
 }
 _UNTAGS: dict[str, Callable[[Any], Any]] = {
@@ -241,9 +262,9 @@ _UNTAGS: dict[str, Callable[[Any], Any]] = {
     "set": lambda body: set(_untag_all(body)),
     "frozenset": lambda body: frozenset(_untag_all(body)),
     "bytes": _from_text,
-    "decimal": Decimal,
+    "decimal": _untag_decimal,
     "datetime": _untag_datetime,
     "int": lambda body: int(body, 16),
     "numpy": _untag_numpy,
-    "pickle": lambda body: pickle.loads(_from_text(body)),
+    "pickle": _untag_pickle,
 }

@@ -112,6 +112,7 @@ class Database:
         self.is_open = True
         self._damage: str | None = None
         self._connection = connection
+        self._reconnected = 0
         self._lock = threading.RLock()
 
     @classmethod
@@ -159,6 +160,7 @@ class Database:
         """To be called in a process just forked, which must not use the connection, and not even close it."""
         self._lock = threading.RLock()
         _of_parents.append(self._connection)
+        self._reconnected += 1
         self._connection = _connect(str(self.path))
 
     def close(self) -> None:
@@ -235,6 +237,11 @@ class Database:
     def version_of_data(self) -> int:
         """A number that changes exactly when another connection has committed something."""
         return int(self.read("PRAGMA data_version")[0][0])
+
+    @property
+    def changes(self) -> tuple[int, int]:
+        """What differs once this object has changed any row, and when it was connected anew."""
+        return self._reconnected, self._connection.total_changes
 
     def _told(self, error: sqlite3.DatabaseError | UnicodeDecodeError) -> Exception:
         """What to raise for `error`: a mistake of ours as it is, anything else with its remedy."""

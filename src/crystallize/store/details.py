@@ -48,7 +48,7 @@ class Details:
             rows.append((number, table.digest, _pack_parts(record.manifest.own), _to_text(record.provenance)))
             tables[table.digest] = table
         connection.executemany("INSERT INTO details VALUES (?, ?, ?, ?)", rows)
-        new = [tables[digest] for digest in tables.keys() - self._stored]
+        new = [table for digest, table in tables.items() if digest not in self._stored]
         if new:
             _insert_tables(connection, new, self._stored)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -115,6 +114,8 @@ def place_file(source: Path, target: Path, *, link: bool) -> None:
     if has_holes(found):
         copy_sparse(source, target)
     else:
+        import shutil
+
         shutil.copyfile(source, target)
 
 
@@ -123,6 +124,8 @@ def discard(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except (IsADirectoryError, PermissionError):  # the latter is what macOS says of a folder
+        import shutil
+
         shutil.rmtree(path)
 
 

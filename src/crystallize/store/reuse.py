@@ -26,6 +26,10 @@ NOT_REUSABLE = "not_reusable"
 class Use:
     """Any record under the fingerprint serves."""
 
+    def admits(self, under: Sequence[Record], run: int) -> Sequence[Record]:
+        """Those that may serve, newest first, of the records under the fingerprint."""
+        return under
+
 
 @dataclass(frozen=True, slots=True)
 class Force:
@@ -33,6 +37,10 @@ class Force:
 
     why: str
     """One word or two: ``rerun``."""
+
+    def admits(self, under: Sequence[Record], run: int) -> Sequence[Record]:
+        """See `Use.admits`; `run` is the number of the present run."""
+        return [record for record in under if run > 0 and record.run == run]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,10 @@ class After:
     number: int
     why: str
     """``completion marker removed``, ``failed since``."""
+
+    def admits(self, under: Sequence[Record], run: int) -> Sequence[Record]:
+        """See `Use.admits`."""
+        return [record for record in under if record.number > self.number]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +115,22 @@ def decide(question: Question, store: Store, run: int = 0) -> Decision:
     return decide_many([question], store, run)[0]
 
 
-def decide_many(questions: Sequence[Question], store: Store, run: int = 0) -> list[Decision]:
+def decide_many(questions: Sequence[Question], store: Store, run: int = 0, as_of: int | None = None) -> list[Decision]:
     """One decision per question, in order: those of `decide`, with the look-ups in batches.
 
     Parameters
     ----------
     run : number of the present run, for rung 3; 0 outside a run.
+    as_of : what the store's `outside_version` has just told, by who asks again and again; see `Store.find_many`.
 
     Raises PinnedRecordGone when a policy names a record that is gone or has lost an output.
     """
-    under = store.find_many([q.manifest.fingerprint for q in questions if _asks_store(q, run)])
+    under = store.find_many([q.manifest.fingerprint for q in questions if _asks_store(q, run)], as_of)
     admitted = [_admit(q, under.get(q.manifest.fingerprint, ()), store, run) for q in questions]
-    flaws = _flaws([records[0] for records in admitted if records], store)
+    flaws = _flaws([records[0] for records in admitted if records], store, as_of)
     decisions = [_climb(q, records, flaws, store) for q, records in zip(questions, admitted, strict=True)]
     unanswered = [index for index, decision in enumerate(decisions) if decision is None]
-    previous = store.previous_of([questions[index].label for index in unanswered])
+    previous = store.previous_of([questions[index].label for index in unanswered]) if unanswered else {}
     for index in unanswered:
         question = questions[index]
         discarded = not admitted[index] and question.manifest.fingerprint in under
@@ -183,16 +196,12 @@ def _admit(question: Question, under: Sequence[Record], store: Store, run: int) 
     if isinstance(policy, Exactly):
         pinned = store.record(policy.number)
         return () if pinned is None else (pinned,)
-    if isinstance(policy, After):
-        return [record for record in under if record.number > policy.number]
-    if isinstance(policy, Force):
-        return [record for record in under if run > 0 and record.run == run]
-    return under
+    return policy.admits(under, run)
 
 
-def _flaws(records: Sequence[Record], store: Store) -> dict[int, Flaw]:
+def _flaws(records: Sequence[Record], store: Store, as_of: int | None = None) -> dict[int, Flaw]:
     """Record number → why it does not serve, for those that do not."""
-    flaws = {number: Flaw("gone", why) for number, why in store.missing_outputs(records).items()}
+    flaws = {number: Flaw("gone", why) for number, why in store.missing_outputs(records, as_of).items()}
     changed = store.changed_observations(records)
     return {number: Flaw("changed", why) for number, why in changed.items()} | flaws
 

@@ -20,6 +20,7 @@ from crystallize.fingerprint.digest import Digest
 from crystallize.fingerprint.files import StatKey
 from crystallize.fingerprint.manifest import Part, Piece
 from crystallize.fingerprint.reads.observations import Observation
+from crystallize.store.ahead import Ahead
 from crystallize.store.blobs import Blobs, tell
 from crystallize.store.bucket import Bucket, FolderBucket
 from crystallize.store.database import Database
@@ -70,6 +71,7 @@ class Store:
         self._blobs = Blobs(database, bucket, self.views)
         self.memos = Memos(database, self._blobs, folder)
         self.swept = Swept(database)
+        self._ahead = Ahead(database, self._blobs)
         self._details = Details(database)
         self._observed = Observed(database)
         self._remembered = Remembered(database)
@@ -144,17 +146,17 @@ class Store:
         rows = self.database.read("SELECT seq FROM sqlite_sequence WHERE name = 'records'")
         return int(rows[0][0]) if rows else 0
 
-    def find_many(self, fingerprints: Sequence[Digest], above: int = 0) -> dict[Digest, list[Record]]:
-        """Fingerprint → its records with numbers over `above`, newest first; absent when there are none.
+    def find_many(self, fingerprints: Sequence[Digest], as_of: int | None = None) -> dict[Digest, list[Record]]:
+        """Fingerprint → its records, newest first; absent when there are none.
 
         A record that cannot be read is left out with a warning.
+
+        Parameters
+        ----------
+        as_of : what `outside_version` has just told; then what was read ahead serves as well.
         """
         found: dict[Digest, list[Record]] = {}
-        for row in self.database.read_for(
-            SELECT_RECORD + "WHERE fingerprint IN ({keys}) AND number > ? ORDER BY number DESC",
-            fingerprints,
-            above,
-        ):
+        for row in self._ahead.rows_under(fingerprints, as_of):
             record = record_of(row)
             if record is not None:
                 found.setdefault(record.fingerprint, []).append(record)
@@ -255,9 +257,12 @@ class Store:
         """A sentence about the first output that is not there, None when all are."""
         return self.missing_outputs([record]).get(record.number)
 
-    def missing_outputs(self, records: Sequence[Record]) -> dict[int, str]:
-        """Record number → a sentence about the first of its outputs that is not there, if one is not."""
-        absent = self._blobs.absent(output for record in records for output in record.outputs)
+    def missing_outputs(self, records: Sequence[Record], as_of: int | None = None) -> dict[int, str]:
+        """Record number → a sentence about the first of its outputs that is not there, if one is not.
+
+        For `as_of` see `find_many`.
+        """
+        absent = self._ahead.absent([output for record in records for output in record.outputs], as_of)
         if not absent:
             return {}
         swept = self.swept.why(absent)

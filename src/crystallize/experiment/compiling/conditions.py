@@ -6,7 +6,7 @@ Design 5.5.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
+from itertools import chain
 
 from crystallize.errors import DefinitionError, UnknownNameError
 from crystallize.experiment.compiling.node import Asked, Node, Nodes, upstream_of
@@ -29,11 +29,12 @@ def choose_conditions(ordered: Sequence[Node], nodes: Nodes, asked: Asked) -> No
         node.treatments = {**given, **{t.name: t for t in node.experiment.treatments}}
         node.sources = {t.name: t.datasource for t in node.treatments.values() if t.datasource is not None}
         upstreams = upstream_of(node, nodes)
-        node.defined = _joined(node, (name for upstream in upstreams for name in upstream.defined))
-        off = switched_off.get(node.experiment.label, frozenset())
-        inherited = (name for upstream in upstreams for name in upstream.conditions)
-        node.conditions = tuple(n for n in _joined(node, inherited) if n not in off or n == BASELINE_CONDITION)
-        node.switched = tuple(_tell_switched(node, upstreams)) if switched_off else ()
+        node.conditions = node.defined = _joined(node, [upstream.defined for upstream in upstreams])
+        if switched_off:
+            off = switched_off.get(node.experiment.label, frozenset())
+            switched_on = _joined(node, [upstream.conditions for upstream in upstreams])
+            node.conditions = tuple(n for n in switched_on if n not in off or n == BASELINE_CONDITION)
+            node.switched = tuple(_tell_switched(node, upstreams))
         defined |= dict.fromkeys(node.defined)
     if chosen is not None:
         for name in chosen:
@@ -51,9 +52,9 @@ def choose_conditions(ordered: Sequence[Node], nodes: Nodes, asked: Asked) -> No
             _check_comparable(node, chosen)
 
 
-def _joined(node: Node, inherited: Iterable[str]) -> tuple[str, ...]:
+def _joined(node: Node, inherited: Iterable[Iterable[str]]) -> tuple[str, ...]:
     """The baseline, the node's own treatments, and what it inherits, each once."""
-    return tuple(dict.fromkeys([BASELINE_CONDITION, *node.treatments, *inherited]))
+    return tuple(dict.fromkeys(chain((BASELINE_CONDITION,), node.treatments, *inherited)))
 
 
 def _tell_switched(node: Node, upstreams: Sequence[Node]) -> Iterator[str]:
@@ -105,6 +106,8 @@ def _name_of(treatment: Treatment | str) -> str:
 
 
 def _unknown_treatment(name: str, defined: Iterable[str], nodes: Sequence[Node]) -> UnknownNameError:
+    from difflib import get_close_matches
+
     near = get_close_matches(name, defined, n=3) or list(defined)
     names = ", ".join(node.experiment.label for node in nodes if node.runs)
     return UnknownNameError(

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from crystallize.engine.executors import SERIAL
 from crystallize.experiment.compiling.node import Node, Nodes
 from crystallize.experiment.compiling.ports import PortMaker
-from crystallize.experiment.fetch import FetchWork, fetch_label
 from crystallize.experiment.objects.links import name_of
 from crystallize.experiment.objects.treatment import Treatment
 from crystallize.experiment.parts import PartMaker, Surroundings
@@ -34,6 +33,8 @@ def add_fetches(
     around: Surroundings,
 ) -> None:
     """Adds the group and the jobs that fetch for `trials`, each with the parts of its own; `node` has its work."""
+    from crystallize.experiment.fetch import FetchWork, fetch_label
+
     assert node.work is not None, "a node that fetches runs"
     treatments = node.treatments if _look_at_context(node) else {}
     tables = _tables(node, treatments, session, around)

@@ -43,29 +43,29 @@ def add_group(plan: Plan, node: Node, rows: Mapping[Path, ViewRows], session: Se
     steps = [(type(step).__name__, step.limits) for step in experiment.pipeline.steps]
     needs = needs_of(experiment.limits, steps)
     kind, workers = placed(experiment, len(node.conditions) * node.replicates, needs, asked, session.settings)
-    node.work = TrialWork(experiment, node.trial_links, node.treatments, node.view.path, node.volatile)
+    node.work = TrialWork(experiment, node.trial_links, node.treatments, node.view.top, node.volatile)
     node.work.elsewhere = kind not in (SERIAL, *SHARED)
     node.work.threads, node.work.replicates = kind == "thread", node.replicates
     node.runs_serially, node.is_far = kind == SERIAL, kind in REMOTE
-    if node.is_far:
-        needs = needs_of(experiment.limits, steps, on_ray(experiment).limits)
     plugin = experiment.loop_plugin
     loop = None if plugin is None else Loop(plugin, node, session.store(root))
     if loop is not None:
         node.loop_notices = loop.notices
-    plan.groups.append(
-        Group(
-            name=experiment.label,
-            kind=KIND,
-            work=node.work,
-            root=root,
-            executor=kind,
-            workers=workers,
-            needs=needs,
-            address=asked.address or on_ray(experiment).address,
-            lead=loop,
-        )
+    group = Group(
+        name=experiment.label,
+        kind=KIND,
+        work=node.work,
+        root=root,
+        executor=kind,
+        workers=workers,
+        needs=needs,
+        lead=loop,
     )
+    if node.is_far:
+        ray = on_ray(experiment)
+        group.needs = needs_of(experiment.limits, steps, ray.limits)
+        group.address = asked.address or ray.address
+    plan.groups.append(group)
 
 
 def rows_of_views(nodes: Sequence[Node], session: Session) -> dict[Path, ViewRows]:

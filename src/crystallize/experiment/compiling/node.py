@@ -5,17 +5,17 @@ Plain data that compiling fills in, and that views and results read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from crystallize.experiment.blueprint import Blueprint
 from crystallize.experiment.objects.datasource import DataSource
 from crystallize.experiment.objects.hypothesis import Hypothesis
+from crystallize.experiment.objects.inputs import ExperimentInput
 from crystallize.experiment.objects.links import Link, links_of
 from crystallize.experiment.objects.treatment import Treatment
 from crystallize.experiment.pinning import PinnedTrials
-from crystallize.experiment.results.collect import Collected
 from crystallize.experiment.results.view import ExperimentView
 from crystallize.experiment.trial import TrialWork
 
@@ -74,7 +74,7 @@ class Node:
 
     experiment: Blueprint
     links: list[Link]
-    after: list[Blueprint]
+    after: Sequence[Blueprint]
     """Experiments whose artifacts count as a whole."""
     runs: bool = True
     """False: an upstream of the run that is only read, as it was recorded last."""
@@ -110,7 +110,6 @@ class Node:
     pinned: PinnedTrials | None = None
     """What it takes in place of its trials."""
     view: ExperimentView | None = None
-    collected: Collected | None = None
     work: TrialWork | None = None
     loop_notices: Callable[[], Iterable[str]] = tuple
     """What to tell, after the run, of the plugin that ordered its replicates."""
@@ -123,6 +122,18 @@ class Node:
         """Whether the trials of a condition read `link`."""
         return link.treatment == (condition if condition in self.sources else None)
 
+    def holders(self) -> Iterator[object]:
+        """What the user's own classes made that lives from trial to trial: steps, datasources, plugins."""
+        wholes = [self.experiment.datasource, *self.sources.values()]
+        sources = [
+            part
+            for whole in wholes
+            for part in (whole.inputs.values() if isinstance(whole, ExperimentInput) else [whole])
+        ]
+        for each in (*self.experiment.pipeline.steps, *sources, *self.experiment.plugins):
+            if not hasattr(each, "definition") and type(each).__module__.partition(".")[0] != "crystallize":
+                yield each
+
     @property
     def fetch_links(self) -> list[Link]:
         """What its volatile sources read of other experiments."""
@@ -131,6 +142,8 @@ class Node:
     @property
     def trial_links(self) -> list[Link]:
         """What its trials read of them."""
+        if not self.volatile:
+            return self.links
         fetched = {link.port for link in self.fetch_links}
         return [link for link in self.links if link.port not in fetched]
 
@@ -141,7 +154,7 @@ Nodes = Mapping[int, Node]
 
 def upstream_of(node: Node, nodes: Nodes) -> list[Node]:
     """The nodes that `node` reads or waits for, each once."""
-    producers = [link.producer for link in node.links] + node.after
+    producers = [*(link.producer for link in node.links), *node.after]
     return list({id(p): nodes[id(p)] for p in producers}.values())
 
 
@@ -157,7 +170,7 @@ def nodes_for(experiments: Sequence[Blueprint]) -> list[Node]:
         links = [link for link in experiment.links if runs and link.producer is not None]
         for link in links:
             visit(link.producer)
-        nodes[id(experiment)] = Node(experiment, links, [], runs=runs)
+        nodes[id(experiment)] = Node(experiment, links, (), runs=runs)
 
     for experiment in experiments:
         visit(experiment)

@@ -27,20 +27,25 @@ class PortMaker:
         self._links = [(link, nodes[id(link.producer)]) for link in links]
         self._after = [nodes[id(upstream)] for upstream in node.after]
         self._node = node
+        self._unpaired: dict[str, tuple[Input, ...]] = {}
+        """Condition → what all its replicates read, where none reads one of its own."""
 
     def of(self, condition: str, replicate: int) -> tuple[Input, ...]:
         """One input per link."""
-        return tuple(
-            self._input(link, upstream, condition, replicate)
-            for link, upstream in self._links
-            if self._node.reads(link, condition)
-        )
+        if self._node.paired:
+            return self._inputs(condition, replicate)
+        shared = self._unpaired.get(condition)
+        if shared is None:
+            shared = self._unpaired[condition] = self._inputs(condition, replicate)
+        return shared
 
     def after(self, condition: str, replicate: int) -> tuple[int, ...]:
         """One upstream job per experiment that is only waited for."""
         return tuple(
-            upstream.job(self._condition(None, upstream, condition), read_replicate(upstream, replicate))
-            for upstream in self._after
+            [
+                upstream.job(self._condition(None, upstream, condition), read_replicate(upstream, replicate))
+                for upstream in self._after
+            ]
         )
 
     def fallbacks(self) -> tuple[str, ...]:
@@ -50,7 +55,7 @@ class PortMaker:
     def _fallback(self, link: Link, upstream: Node) -> str | None:
         if link.condition is not None:
             return None
-        unknown = [c for c in self._node.conditions if self._node.reads(link, c) and c not in upstream.defined]
+        unknown = [c for c in self._node.conditions if c not in upstream.defined and self._node.reads(link, c)]
         if not unknown:
             return None
         label = upstream.experiment.label
@@ -62,6 +67,16 @@ class PortMaker:
             f"falling back to its baseline"
         )
 
+    def _inputs(self, condition: str, replicate: int) -> tuple[Input, ...]:
+        reads = self._node.reads
+        return tuple(
+            [
+                self._input(link, upstream, condition, replicate)
+                for link, upstream in self._links
+                if reads(link, condition)
+            ]
+        )
+
     def _input(self, link: Link, upstream: Node, condition: str, replicate: int) -> Input:
         chosen = self._condition(link.condition, upstream, condition)
         if chosen not in upstream.conditions:
@@ -71,11 +86,11 @@ class PortMaker:
                 key=link.port,
                 remedy="leave `condition=` out to follow the reader's own condition",
             )
-        replicates = range(upstream.replicates) if link.gather else [read_replicate(upstream, replicate)]
+        replicates = range(upstream.replicates) if link.gather else (read_replicate(upstream, replicate),)
         if upstream.pinned is not None:
             for r in replicates:
                 upstream.pinned.check_output(chosen, r, link.output, link.step, self._node.experiment.label)
-        sources = tuple(Source(upstream.job(chosen, r), link.output, link.step) for r in replicates)
+        sources = tuple([Source(upstream.job(chosen, r), link.output, link.step) for r in replicates])
         return Input(link.port, sources, link.gather)
 
     def _condition(self, fixed: str | None, upstream: Node, condition: str) -> str:

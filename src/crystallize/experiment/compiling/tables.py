@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from crystallize.experiment.compiling.node import Node
-from crystallize.experiment.luggage import Luggage
-from crystallize.experiment.memo.keys import StepKeys
-from crystallize.experiment.objects.inputs import ExperimentInput
-from crystallize.experiment.parts import PartMaker, Surroundings
+from crystallize.experiment.parts import Described, PartMaker, Surroundings
 from crystallize.experiment.reads import Reads
-from crystallize.fingerprint.code.codebase import Code
 from crystallize.fingerprint.manifest import PartTable
 from crystallize.session import Session
 from crystallize.store.store import Store
@@ -16,35 +14,43 @@ from crystallize.store.store import Store
 
 def tables_of(node: Node, session: Session, around: Surroundings) -> dict[str, PartTable]:
     """One table per condition: the parts of the experiment, then those of the condition."""
-    experiment = node.experiment
     store = session.store(node.root)
-    store.survey_with(around.surveyor(store))
     maker = _maker(node, None, around, store)
-    tables, texts = {}, {}
-    codes: dict[int, Code] = {}
+    described: dict[str, Described] = {}
     for condition in node.conditions:
         own = maker.extended() if len(node.conditions) > 1 else maker
         if condition in node.sources:
             own = _maker(node, condition, around, store)
         own.add_treatment(condition, node.treatments.get(condition))
-        tables[condition] = own.table()
-        texts[condition] = own.texts
-        codes |= own.codes
-    reached = around.reached_by(codes.values())
-    if node.work is not None and node.is_far:
-        node.work.luggage = Luggage(around.codebase, around.environ, reached.homes, reached.names, tables.values())
-    if node.work is not None and not node.is_far and any(step.cacheable for step in experiment.pipeline.steps):
-        node.work.memo_keys = StepKeys(experiment, around, store, tables.values())
-    if node.work is not None and session.settings.observe:
-        node.work.reads = Reads(
+        described[condition] = own.described()
+    _equip(node, described, session, around)
+    return {condition: each.table for condition, each in described.items()}
+
+
+def _equip(node: Node, described: Mapping[str, Described], session: Session, around: Surroundings) -> None:
+    """Gives the work of a node what observes, remembers and travels by its parts, as they are now."""
+    assert node.work is not None, "a node that is decided runs"
+    experiment, work, store = node.experiment, node.work, session.store(node.root)
+    tables = [each.table for each in described.values()]
+    reached = around.reached_by.together([each.reached for each in described.values()])
+    work.uses_numpy = any(part.name == "env.numpy" for part in next(iter(described.values())).environment)
+    if node.is_far:
+        from crystallize.experiment.luggage import Luggage
+
+        work.luggage = Luggage(around.codebase, around.environ, reached.homes, reached.names, tables)
+    elif any(step.cacheable for step in experiment.pipeline.steps):
+        from crystallize.experiment.memo.keys import StepKeys
+
+        work.memo_keys = StepKeys(experiment, around, store, tables)
+    if session.settings.observe:
+        work.reads = Reads(
             around.surveyor(store),
             around.keeping,
             homes=reached.homes,
-            holders=_holders(node),
-            texts=texts,
+            holders=node.holders,
+            texts={condition: each.texts for condition, each in described.items()},
             ignore=experiment.ignore,
         )
-    return tables
 
 
 def _maker(node: Node, condition: str | None, around: Surroundings, store: Store) -> PartMaker:
@@ -62,18 +68,3 @@ def _maker(node: Node, condition: str | None, around: Surroundings, store: Store
     maker.add_plugins(experiment.plugins)
     maker.add_files(experiment.reads, around.root, experiment.ignore)
     return maker
-
-
-def _holders(node: Node) -> list[object]:
-    """What the user's own classes made that lives from trial to trial: steps, datasources, plugins."""
-    experiment = node.experiment
-    wholes = [experiment.datasource, *node.sources.values()]
-    sources = [
-        part for whole in wholes for part in (whole.inputs.values() if isinstance(whole, ExperimentInput) else [whole])
-    ]
-    made = [*experiment.pipeline.steps, *sources, *experiment.plugins]
-    return [
-        each
-        for each in made
-        if not hasattr(each, "definition") and type(each).__module__.partition(".")[0] != "crystallize"
-    ]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crystallize.experiment.objects.artifact import Artifact, GatheredArtifact
 from crystallize.experiment.objects.datasource import DataSource
@@ -16,15 +15,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-READERS = (Artifact, GatheredArtifact, ArtifactPath, ExperimentInput)
+READS = (Artifact, GatheredArtifact, ArtifactPath)
+"""Datasources that are an artifact of another experiment."""
+READERS = (ExperimentInput, *READS)
 """Datasources over other experiments: their counts of replicates are those of what they read."""
 
 WHOLE = "data"
 """The port of a datasource as a whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """One artifact of another experiment that a datasource reads."""
 
     port: str
@@ -47,27 +47,45 @@ class Link:
     others."""
 
 
-def links_of(datasource: DataSource | None, port: str = WHOLE) -> list[Link]:
+def links_of(source: Any, port: str = WHOLE) -> list[Link]:
     """The links of a datasource, or of the part of one that stands at `port`, in the order in which it reads them."""
-    return list(_walk(port, datasource))
+    if isinstance(source, Artifact):
+        return [Link(port, source, source.producer, source.name, None, None, False, source.loader)]
+    if isinstance(source, ExperimentInput):
+        return [link for alias, inner in source.inputs.items() for link in links_of(inner, _inner(port, alias))]
+    if isinstance(source, GatheredArtifact):
+        artifact = source.artifact
+        return [Link(port, source, artifact.producer, artifact.name, None, None, True, artifact.loader)]
+    if isinstance(source, ArtifactPath):
+        return [Link(port, source, source.producer, source.name, source.step, source.condition, False, None)]
+    fields = getattr(source, "__dict__", {})
+    return [
+        link
+        for name, field in fields.items()
+        if isinstance(field, READS)
+        for link in links_of(field, _inner(port, name))
+    ]
 
 
 def links_of_all(datasource: DataSource | None, treatments: Iterable[Treatment]) -> list[Link]:
     """The links of an experiment: of its datasource, then of those that treatments put in its place."""
-    return [
-        *links_of(datasource),
-        *(
-            replace(link, treatment=treatment.name)
-            for treatment in treatments
-            if treatment.datasource is not None
-            for link in links_of(treatment.datasource, f"{treatment.name}@{WHOLE}")
-        ),
-    ]
+    links = links_of(datasource)
+    for treatment in treatments:
+        if treatment.datasource is not None:
+            swapped = links_of(treatment.datasource, f"{treatment.name}@{WHOLE}")
+            links += [link._replace(treatment=treatment.name) for link in swapped]
+    return links
 
 
-def volatile_sources(datasource: DataSource | None) -> dict[str, DataSource]:
+def volatile_sources(source: Any, port: str = WHOLE) -> dict[str, DataSource]:
     """Port → each source of outside state that a datasource is, or has among its inputs."""
-    return dict(_walk_volatile(WHOLE, datasource))
+    if getattr(source, "volatile", False):
+        return {port: source}
+    found: dict[str, DataSource] = {}
+    if isinstance(source, ExperimentInput):
+        for alias, inner in source.inputs.items():
+            found |= volatile_sources(inner, _inner(port, alias))
+    return found
 
 
 def name_of(source: object) -> str:
@@ -75,30 +93,5 @@ def name_of(source: object) -> str:
     return getattr(getattr(source, "definition", None), "__name__", None) or type(source).__name__
 
 
-def _walk_volatile(port: str, source: Any) -> Iterator[tuple[str, DataSource]]:
-    if getattr(source, "volatile", False):
-        yield port, source
-    elif isinstance(source, ExperimentInput):
-        for alias, inner in source.inputs.items():
-            yield from _walk_volatile(_inner(port, alias), inner)
-
-
 def _inner(port: str, alias: str) -> str:
     return alias if port == WHOLE else f"{port}.{alias}"
-
-
-def _walk(port: str, source: Any) -> Iterator[Link]:
-    if isinstance(source, Artifact):
-        yield Link(port, source, source.producer, source.name, None, None, False, source.loader)
-    elif isinstance(source, GatheredArtifact):
-        artifact = source.artifact
-        yield Link(port, source, artifact.producer, artifact.name, None, None, True, artifact.loader)
-    elif isinstance(source, ArtifactPath):
-        yield Link(port, source, source.producer, source.name, source.step, source.condition, False, None)
-    elif isinstance(source, ExperimentInput):
-        for alias, inner in source.inputs.items():
-            yield from _walk(_inner(port, alias), inner)
-    else:
-        for name, value in getattr(source, "__dict__", {}).items():
-            if isinstance(value, (Artifact, GatheredArtifact, ArtifactPath)):
-                yield from _walk(_inner(port, name), value)

@@ -232,10 +232,10 @@ class LoggingPlugin(BasePlugin):
     def after_run(self, experiment: Any, result: Any) -> None:
         now = time.perf_counter()
         seconds = now - self._started.pop(id(experiment), now)
-        best = "; ".join(f"{h.name}: best {h.ranking.get('best')}" for h in result.metrics.hypotheses)
-        self.logger().info(
-            "Completed in %.1f s | %s | errors: %d", seconds, best or "no hypotheses", len(result.errors)
-        )
+        logger = self.logger()
+        if logger.isEnabledFor(logging.INFO):  # else nobody has to look at the result
+            best = "; ".join(f"{h.name}: best {h.ranking.get('best')}" for h in result.metrics.hypotheses)
+            logger.info("Completed in %.1f s | %s | errors: %d", seconds, best or "no hypotheses", len(result.errors))
 
 
 @dataclass

@@ -24,6 +24,11 @@ class ReplicateBars:
         self._tasks: dict[int, Any] = {}
         self._bars: Any = None
 
+    @property
+    def asked(self) -> bool:
+        """Whether any experiment asks for one."""
+        return bool(self._nodes)
+
     def watch(self, event: events.Event) -> None:
         """Brings the bars up to date."""
         if isinstance(event, events.RunStarted):

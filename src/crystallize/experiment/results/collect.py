@@ -1,15 +1,15 @@
-"""Collecting: what became of each trial of a run, gathered from its events. Views and results are made from it."""
+"""Collecting: what became of each trial of an experiment in one run. Views and results are made from it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from itertools import product
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from crystallize.experiment.objects.constants import TAGS
 from crystallize.experiment.results.structs import Samples, merged
-from crystallize.plan import events
+from crystallize.plan.job import Job
 from crystallize.store.observed import RESTS_ON
 from crystallize.store.record import Output, Record
 
@@ -64,36 +64,47 @@ class TrialEnd(NamedTuple):
         )
 
 
-@dataclass(slots=True)
 class Collected:
-    """The ends of all trials of one experiment in one run."""
+    """The ends of all trials of one experiment in one run.
 
-    conditions: tuple[str, ...]
-    """Of this run, baseline first."""
-    replicates: int
-    fetches: list[Record] = field(default_factory=list)
-    """Of what was fetched for trials; one fetch may have served several."""
-    _ends: dict[str, dict[int, TrialEnd]] = field(default_factory=dict)
+    Parameters
+    ----------
+    conditions : of this run, baseline first.
+    first : index of the first job; they follow replicate by replicate, condition by condition.
+    """
+
+    __slots__ = ("_ends", "_first", "conditions", "fetches", "replicates")
+
+    def __init__(self, conditions: tuple[str, ...], replicates: int, first: int = 0) -> None:
+        self.conditions = conditions
+        self.replicates = replicates
+        self.fetches: list[Record] = []
+        """Of what was fetched for trials; one fetch may have served several."""
+        self._first = first
+        self._ends: list[TrialEnd | None] = [None] * (len(conditions) * replicates)
+        """As the jobs follow; None: not settled, or cancelled."""
+
+    def __len__(self) -> int:
+        """How many trials there are, settled or not."""
+        return len(self._ends)
 
     def of(self, condition: str) -> list[tuple[int, TrialEnd]]:
         """Replicate and end of each settled trial of one condition, in order of replicates.
 
         A trial that was cancelled is not among them.
         """
-        return sorted(self._ends.get(condition, {}).items(), key=_replicate)
+        return [(replicate, end) for replicate, end in enumerate(self._by_replicate(condition)) if end is not None]
 
     def all(self) -> Iterator[tuple[str, int, TrialEnd]]:
         """Condition, replicate and end of each settled trial: replicate by replicate, condition by condition."""
-        for replicate in range(self.replicates):
-            for condition in self.conditions:
-                end = self._ends.get(condition, {}).get(replicate)
-                if end is not None:
-                    yield condition, replicate, end
+        trials = product(range(self.replicates), self.conditions)
+        for (replicate, condition), end in zip(trials, self._ends, strict=True):
+            if end is not None:
+                yield condition, replicate, end
 
-    def is_complete(self, condition: str) -> bool:
-        """Whether every replicate of the condition succeeded."""
-        ends = self._ends.get(condition, {}).values()
-        return len(ends) == self.replicates and all(end.succeeded for end in ends)
+    def ends(self) -> list[TrialEnd]:
+        """The end of each settled trial, likewise."""
+        return [end for end in self._ends if end is not None]
 
     def metrics(self, condition: str) -> Samples:
         """Metric → its values over all replicates that succeeded, in order of replicates."""
@@ -113,34 +124,16 @@ class Collected:
                 found.setdefault(name, []).extend([replicate] * len(values))
         return {name: origins for name, origins in found.items() if origins != list(range(len(origins)))}
 
-    def forget(self) -> None:
-        """Lets go of all that was collected: what was to be made of it has been made, and a large plan has much."""
-        self._ends, self.fetches = {}, []
+    def keep(self, job: Job, end: TrialEnd) -> None:
+        """Notes how the trial of a job ended."""
+        self._ends[job.index - self._first] = end
 
-    def keep(self, event: events.Event) -> None:
-        """Notes what an event says about a trial; other events are ignored."""
-        if isinstance(event, events.JobReused):
-            self._end(event, TrialEnd.of(event.record, reused=True))
-        elif isinstance(event, events.JobDone):
-            self._end(event, TrialEnd.of(event.record, why=event.miss.why, note=event.note))
-        elif isinstance(event, events.JobFailed):
-            self._end(event, TrialEnd(error=event.error, why=event.miss.why if event.miss else ""))
-        elif isinstance(event, events.JobBlocked):
-            self._end(event, TrialEnd(error=event.error, blocked=True))
-        elif isinstance(event, events.Fetched) and event.record is not None and not event.shared:
-            self.fetches.append(event.record)
-
-    def _end(
-        self, event: events.JobReused | events.JobDone | events.JobFailed | events.JobBlocked, end: TrialEnd
-    ) -> None:
-        task = event.job.task
-        self._ends.setdefault(task.condition, {})[task.replicate] = end
+    def _by_replicate(self, condition: str) -> list[TrialEnd | None]:
+        if condition not in self.conditions:
+            return []
+        return self._ends[self.conditions.index(condition) :: len(self.conditions)]
 
 
 def _tags_of(end: TrialEnd, metric: str) -> list[dict[str, Any]]:
     tags: list[dict[str, Any]] | None = end.facts.get(TAGS, {}).get(metric)
     return [{} for _ in end.metrics.get(metric, ())] if tags is None else tags
-
-
-def _replicate(numbered: tuple[int, TrialEnd]) -> int:
-    return numbered[0]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from difflib import get_close_matches
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from crystallize.experiment.compiling.node import Asked, Node
-from crystallize.experiment.fetch import SAME_AS, UNSTEADY
-from crystallize.experiment.objects.constants import BASELINE_CONDITION
+from crystallize.experiment.objects.constants import BASELINE_CONDITION, SAME_AS, UNSTEADY
 from crystallize.experiment.objects.links import name_of
 from crystallize.experiment.results.collect import Collected
 from crystallize.store.compare import DIFFERS
+from crystallize.store.record import Record
 from crystallize.store.store import Store
 
 
@@ -23,44 +22,42 @@ class Notices:
         self._collected = collected
         self._store = store
         self._asked = asked
-        self._ends = [end for _, _, end in collected.all()]
+        self._ends = collected.ends()
         self._ran = [end for end in self._ends if not end.reused]
 
     def told(self) -> list[str]:
         """All there is to tell."""
-        told = [*self._node.experiment.notices, *self._node.switched]
-        if self._node.view is not None:
-            told += [f"{path} was changed or removed by hand and is restored" for path in self._node.view.restored]
-        told += self._unnoted()
-        told += self._node.loop_notices()
-        told += self._pinned()
-        told += self._fetched()
+        node, experiment = self._node, self._node.experiment
+        told = [*experiment.notices, *node.switched]
+        if node.view is not None:
+            told += [f"{path} was changed or removed by hand and is restored" for path in node.view.restored]
+        if not self._store.database.writable:  # a run that reuses everything needs no more
+            told.append(f"{self._store.folder} cannot be written: the history has no trace of this run")
+        told += node.loop_notices()
+        if node.pinned is not None:
+            told += node.pinned.notices(self._asked.replicates or experiment.replicates)
+        if self._collected.fetches:
+            told += self._fetched(self._collected.fetches)
+        has_facts = any(end.facts for end in self._ends)
         told += self._of_others()
-        told += self._two_outcomes()
+        if has_facts:
+            told += self._two_outcomes()
         if self._ran:
             told += self._not_reusable()
             told += self._not_kept()
             told += self._without_memos()
-        told += self._unwritten()
-        told += self._unread()
-        told += self._same_seeds()
-        told += self._uncomparable()
+        if experiment.outputs:
+            told += self._unwritten()
+        if has_facts:
+            told += self._unread()
+        if self._collected.replicates > 1 and not node.paired:
+            told += self._same_seeds()
+        if self._asked.hypotheses_of(experiment):
+            told += self._uncomparable()
         return told
 
-    def _unnoted(self) -> Iterator[str]:
-        """What a run that reused everything could not keep of itself."""
-        if not self._store.database.writable:
-            yield f"{self._store.folder} cannot be written: the history has no trace of this run"
-
-    def _pinned(self) -> list[str]:
-        experiment, pinned = self._node.experiment, self._node.pinned
-        return [] if pinned is None else pinned.notices(self._asked.replicates or experiment.replicates)
-
-    def _fetched(self) -> Iterator[str]:
+    def _fetched(self, fetches: Sequence[Record]) -> Iterator[str]:
         """Whether outside state is as it was when it was fetched last."""
-        fetches = self._collected.fetches
-        if not fetches:
-            return
         runs = {fetch.facts[SAME_AS] for fetch in fetches if SAME_AS in fetch.facts}
         same = sum(SAME_AS in fetch.facts for fetch in fetches)
         if runs:
@@ -123,6 +120,8 @@ class Notices:
             if not facts or not all("unread" in each for each in facts):
                 continue
             for key in sorted(set.intersection(*(set(each["unread"]) for each in facts))):
+                from difflib import get_close_matches
+
                 near = get_close_matches(key, {name for each in facts for name in each["asked"]}, n=1)
                 nearest = f"; nearest: {near[0]}" if near else ""
                 yield f"{condition} sets {key}, which nothing reads{nearest}"
@@ -130,8 +129,6 @@ class Notices:
     def _same_seeds(self) -> Iterator[str]:
         """Replicates that share seed, code and data count as one sample, however many there are."""
         by_seed: dict[Any, set[int]] = {}
-        if self._collected.replicates == 1 or self._node.paired:
-            return
         for _, replicate, end in self._collected.all():
             if end.succeeded:
                 by_seed.setdefault(end.seed, set()).add(replicate)
@@ -145,8 +142,6 @@ class Notices:
 
     def _uncomparable(self) -> Iterator[str]:
         """Replicates whose hypotheses lack a baseline."""
-        if not self._asked.hypotheses_of(self._node.experiment):
-            return
         compared = {replicate for replicate, end in self._collected.of(BASELINE_CONDITION) if end.succeeded}
         for condition in self._collected.conditions:
             lacking = [

@@ -6,9 +6,9 @@ are printed and exported is in `result_tree.py`, `result_table.py` and `result_h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crystallize.experiment.objects.values import is_same
 from crystallize.experiment.results.structs import ExperimentMetrics, HypothesisResult
@@ -80,6 +80,31 @@ class Result:
         self.fetched = 0
         self.reasons: dict[str, str] = {}
         self.notices: list[str] = []
+
+    _make: Callable[[], Result]
+    """Makes a result with the parts that are not there; gone when they are."""
+
+    def _complete(self) -> None:
+        """Makes the parts that are not there."""
+        own = vars(self)
+        make = own.get("_make")
+        if make is not None:
+            for part, value in vars(make()).items():
+                own.setdefault(part, value)  # what was set since, or made in another thread, stays
+            own.pop("_make", None)
+
+    if not TYPE_CHECKING:  # which would believe in any attribute
+
+        def __getattr__(self, name: str) -> Any:
+            if not name.startswith("_"):
+                self._complete()
+            if name in vars(self):
+                return vars(self)[name]
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'", name=name, obj=self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._complete()
+        return vars(self)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Result):
@@ -178,3 +203,17 @@ class Result:
             errors=self.errors,
             notices=self.notices,
         )
+
+
+def made_later(
+    make: Callable[[], Result], *, name: str, errors: dict[str, BaseException], notices: list[str]
+) -> Result:
+    """A result of which these parts are there, and the others when somebody looks at one of them.
+
+    `make` gives a result that has them. It may be called long after the run, from any thread, and comes to the same.
+    """
+    result = Result.__new__(Result)
+    result.name, result.errors, result.notices = name, errors, notices
+    result.run = 0
+    result._make = make
+    return result

@@ -156,7 +156,7 @@ class ExperimentView:
 
     def settle(self, collected: Collected) -> None:
         """Brings results, markers and rows in line with what the run's trials have come to; the last thing asked."""
-        for gone in self._rows.keys() - {*self._conditions, FOLDER_ROW}:
+        for gone in [each for each in self._rows if each != FOLDER_ROW and each not in self._conditions]:
             self._remove(gone)
         keys = [self._settle(condition, collected) for condition in collected.conditions]
         self._write_folder_files(collected, keys)
@@ -173,7 +173,7 @@ class ExperimentView:
         key = digest_of("view/1", *numbers)
         if not numbers and condition != "baseline":
             return key
-        complete = collected.is_complete(condition)
+        complete = len(numbers) == collected.replicates
         row = self._rows.get(condition)
         if row is not None and row.state == "complete" and row.key == key and complete and self._is_whole(row):
             return key

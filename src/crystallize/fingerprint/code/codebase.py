@@ -84,12 +84,8 @@ class Codebase:
         Raises NotReusableError when it holds something that cannot be told apart: in a closure, in defaults made at
         run time, in the arguments of a partial, in the fields of an instance. Module-level values never raise.
         """
-        with self._lock:
-            known = self._known.get(id(definition))
-            if known is None:
-                # the definition is kept beside its code, so its id cannot be given to another
-                known = self._known[id(definition)] = (definition, self._walk(self._reach.place(definition)))
-            return known[1]
+        known = self._known.get(id(definition))
+        return self._read(definition) if known is None else known[1]
 
     def digest_of(self, definition: object) -> Digest:
         """The digest of `of`; the same errors."""
@@ -134,6 +130,14 @@ class Codebase:
     def __reduce__(self) -> tuple[Any, ...]:
         """Where it arrives it reads what is loaded there."""
         return _codebase_there, (self._root,)
+
+    def _read(self, definition: object) -> Code:
+        with self._lock:
+            known = self._known.get(id(definition))
+            if known is None:
+                # the definition is kept beside its code, so its id cannot be given to another
+                known = self._known[id(definition)] = (definition, self._walk(self._reach.place(definition)))
+            return known[1]
 
     def _walk(self, root: Place) -> Code:
         nodes: dict[Place, Node] = {}

@@ -12,8 +12,8 @@ from __future__ import annotations
 import glob
 import os
 import sys
-import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Protocol
 
@@ -76,10 +76,6 @@ class Surveyor:
         self._known: dict[str, tuple[Look, Digest]] = {}
         """Path → how a settled file looked, and its digest."""
         self._left_out_besides = tuple(left_out)
-        self._left_out = tuple(
-            f"{folder.rstrip('/')}/" for folder in (*_elsewhere(), *map(str, self._left_out_besides))
-        )
-        self._left_out_below = tuple(folder for folder in self._left_out if folder.startswith(f"{root}/"))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Where it arrives it leaves out the folders of that system."""
@@ -195,6 +191,16 @@ class Surveyor:
         except (NotReusableError, OSError):
             return digest_of("unclear/1")
 
+    @cached_property
+    def _left_out(self) -> tuple[str, ...]:
+        """The folders in which nothing counts, each with a slash behind it."""
+        return tuple(f"{folder.rstrip('/')}/" for folder in (*_elsewhere(), *map(str, self._left_out_besides)))
+
+    @cached_property
+    def _left_out_below(self) -> tuple[str, ...]:
+        """Those that lie in the project."""
+        return tuple(folder for folder in self._left_out if folder.startswith(f"{self._root}/"))
+
     def _counts(self, key: Key) -> bool:
         kind, name = key
         if kind == "code":
@@ -226,6 +232,8 @@ class Surveyor:
 
 def _elsewhere() -> Iterator[str]:
     """Folders of the system, of Python and its packages, and of temporary files; a project may lie in one of them."""
+    import tempfile
+
     yield from _SYSTEM
     yield from (sys.prefix, sys.base_prefix, sys.exec_prefix, str(OWN_FOLDER.resolve()))
     temporary = tempfile.gettempdir()
