@@ -20,7 +20,7 @@ from crystallize.fingerprint.code.keeping import Keeping
 from crystallize.fingerprint.code.modules import Module
 from crystallize.fingerprint.code.source import Source
 from crystallize.fingerprint.reads.looks import look_at
-from crystallize.fingerprint.reads.observations import Concluded, Observation, Surveyor
+from crystallize.fingerprint.reads.observations import NOTHING_READ, Concluded, Observation, Surveyor
 from crystallize.fingerprint.reads.observe import READS, Observer, Seen, kept_by, observing
 from crystallize.plan.job import Outcome
 
@@ -29,7 +29,6 @@ STARTS_PROCESSES = "may read more: what child processes read is not seen; declar
 _NATIVE = frozenset({"cv2", "duckdb", "h5py", "lightgbm", "netCDF4", "polars", "pyarrow", "rasterio", "tables", "zarr"})
 _NATIVE_CALL = re.compile(r"\bread_(?:parquet|feather|orc|hdf)\b")
 _LONGEST_NAME = 255
-_NOTHING = Concluded((), None)
 _CONTAINERS = (list, tuple, set, frozenset)
 _NUMBERS = (int, float, bool, type(None))
 
@@ -68,7 +67,7 @@ class Reads:
         """What set-up reads; None: it has not begun."""
         self._unloaded: dict[Module, Seen] = {}
         """What was read for modules that keep state and that only running code imports."""
-        self._elsewhere = _NOTHING
+        self._elsewhere = NOTHING_READ
         """What counts for every trial and was read in another process."""
 
     def __getstate__(self) -> dict[str, Any]:
@@ -147,7 +146,7 @@ class Reads:
 
     def _joined(self, concluded: Concluded) -> Concluded:
         """With what was read elsewhere; doubt where that was not the same."""
-        if self._elsewhere is _NOTHING:
+        if not concluded.observations and self._elsewhere is NOTHING_READ:
             return concluded
         rows = {row[:2]: row for row in self._elsewhere.observations}
         changed = [row.name for row in concluded.observations if rows.setdefault(row[:2], row) != row]

@@ -22,7 +22,7 @@ from crystallize.experiment.trial import Trial
 from crystallize.fingerprint.digest import Digest, digest_bytes, digest_of
 from crystallize.fingerprint.files import has_contents
 from crystallize.store.codecs import plain
-from crystallize.store.placing import make_folder, make_folders
+from crystallize.store.placing import make_folders
 from crystallize.store.record import Output
 from crystallize.store.reuse import After
 from crystallize.store.views import View, ViewFile
@@ -115,7 +115,7 @@ class ExperimentView:
                 self.version += 1
                 self._set_paths()
                 self._rows = {}
-            self._is_new = make_folder(self.top)
+            self._is_new = make_folders(f"{self._store.root}", self._name, f"v{self.version}")
             self._began = True
         self.open(condition)
 
