@@ -235,10 +235,9 @@ class TrialWork:
             error.add_note(f"{named} came as bytes, for want of a loader; give the output a loader that decodes it")
 
     def _lay_inputs(self, task: Trial, workspace: Workspace) -> Inputs:
-        """What the trial reads of other jobs, laid out."""
+        """What the trial reads of other jobs, laid out before anybody observes it."""
         swapped = self._swapped(task)
-        with unobserved():
-            return {id(link.source): workspace.input(link.port) for link in self._links if link.treatment == swapped}
+        return {id(link.source): workspace.input(link.port) for link in self._links if link.treatment == swapped}
 
     def _context(self, task: Trial, workspace: Workspace, inputs: Inputs) -> FrozenContext:
         ctx = begin_context(

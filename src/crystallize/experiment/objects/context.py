@@ -107,8 +107,11 @@ class ContextMetrics:
 
     def _tagged(self) -> dict[str, tuple[dict[str, Any], ...]]:
         """Metric → its tags, for the metrics that have any."""
-        tagged = (key for key, entries in self._entries.copy().items() if any(tags for _, tags in entries))
-        return {key: self.get_tags(key) for key in tagged}
+        tagged = {}
+        for key, entries in self._entries.copy().items():
+            if any(tags for _, tags in entries):
+                tagged[key] = self.get_tags(key)
+        return tagged
 
     def _counts(self) -> dict[str, int]:
         return {key: len(entries) for key, entries in self._entries.copy().items()}
