@@ -28,25 +28,25 @@ class Claims:
     """The fingerprints that this run holds."""
 
     def __init__(self) -> None:
-        self._holders: dict[tuple[int, Digest], int] = {}
+        self._holders: dict[tuple[Store, Digest], int] = {}
         self._held: dict[int, tuple[Store, Digest]] = {}
         self._twins: dict[int, list[int]] = {}
-        self._errors: dict[tuple[int, Digest], BaseException] = {}
-        self._expected: set[tuple[int, Digest]] = set()
-        self._doubles: set[tuple[int, Digest]] = set()
+        self._errors: dict[tuple[Store, Digest], BaseException] = {}
+        self._expected: set[tuple[Store, Digest]] = set()
+        self._doubles: set[tuple[Store, Digest]] = set()
 
     def expect(self, fingerprint: Digest, store: Store) -> None:
         """Notes that a job was decided to run and will ask for `fingerprint`."""
-        key = (id(store), fingerprint)
+        key = (store, fingerprint)
         (self._doubles if key in self._expected else self._expected).add(key)
 
     def is_double(self, fingerprint: Digest, store: Store) -> bool:
         """Whether several jobs were decided to run, so that one of them may have been recorded since."""
-        return (id(store), fingerprint) in self._doubles
+        return (store, fingerprint) in self._doubles
 
     def ask(self, index: int, fingerprint: Digest, store: Store) -> Claim:
         """Tries to hold `fingerprint` for job `index`; never blocks."""
-        key = (id(store), fingerprint)
+        key = (store, fingerprint)
         if key in self._errors:
             return Claim.FAILED
         holder = self._holders.get(key)
@@ -56,12 +56,12 @@ class Claims:
         if not store.locks.try_lock(fingerprint):
             return Claim.ELSEWHERE
         self._holders[key] = index
-        self._held[index] = (store, fingerprint)
+        self._held[index] = key
         return Claim.HELD
 
     def error(self, fingerprint: Digest, store: Store) -> BaseException:
         """What the job of this run that held a FAILED fingerprint raised."""
-        return self._errors[(id(store), fingerprint)]
+        return self._errors[(store, fingerprint)]
 
     def release(self, index: int, error: BaseException | None = None) -> list[int]:
         """Frees what job `index` holds, if anything; returns the jobs that waited for it.
@@ -73,8 +73,8 @@ class Claims:
             return []
         store, fingerprint = held
         if error is not None:
-            self._errors[(id(store), fingerprint)] = error
-        del self._holders[(id(store), fingerprint)]
-        self._expected.discard((id(store), fingerprint))  # who is decided from now on finds its record
+            self._errors[held] = error
+        del self._holders[held]
+        self._expected.discard(held)  # who is decided from now on finds its record
         store.locks.unlock(fingerprint)
         return self._twins.pop(index, [])

@@ -36,17 +36,17 @@ class Executors:
         self._limit = limit
         self._serial = InlineExecutor()
         self._own: dict[str, Executor] = {}
-        self._in_flight: dict[int, int] = {}
+        self._in_flight: dict[Executor, int] = {}
         self._all = 0
         self._closing: list[Thread] = []
         self._cluster: Cluster | None = None
 
     def room(self, group: Group) -> int:
         """How many more jobs of the group would be started now."""
-        free = group.workers if self.key(group) else 1
-        executor = self._own.get(self.key(group), self._serial)
-        free = min(free, executor.capacity) - self._in_flight.get(id(executor), 0)
-        if self._limit is not None and self.key(group):
+        key = self.key(group)
+        executor = self._own.get(key, self._serial)
+        free = min(group.workers if key else 1, executor.capacity) - self._in_flight.get(executor, 0)
+        if self._limit is not None and key:
             free = min(free, self._limit - self._all)
         return free if free <= 0 or group.executor == RAY or self._machine.admits(group.needs) else 0
 
@@ -61,13 +61,13 @@ class Executors:
         is_here = group.executor != RAY
         if is_here:
             workspace.devices = self._machine.take(group.needs)
-        self._in_flight[id(executor)] = self._in_flight.get(id(executor), 0) + 1
+        self._in_flight[executor] = self._in_flight.get(executor, 0) + 1
         self._all += 1
         try:
             return await executor.run(group.work, task, workspace)
         finally:
             self._all -= 1
-            self._in_flight[id(executor)] -= 1
+            self._in_flight[executor] -= 1
             if is_here:
                 self._machine.give_back(group.needs, workspace.devices)
 
@@ -92,6 +92,7 @@ class Executors:
     def _end(self, group: Group) -> None:
         executor = self._own.pop(self.key(group), None)
         if executor is not None:
+            self._in_flight.pop(executor, None)
             self._closing = [closing for closing in self._closing if closing.is_alive()]
             self._closing.append(Thread(target=executor.close))
             self._closing[-1].start()

@@ -51,17 +51,17 @@ class Recorder(Generic[T]):
         Raises StoreError or OSError when the store cannot be written; the batch is then lost.
         """
         batch, self._open, self._long = self._open, [], False
-        stores = {id(store): store for store, _, _ in batch}
+        stores = dict.fromkeys(store for store, _, _ in batch)
         if len(stores) < 2:
             return [
                 (entry[2], record)
-                for store in stores.values()
+                for store in stores
                 for entry, record in zip(batch, store.put_many([new for _, new, _ in batch]), strict=True)
             ]
-        committed: dict[int, list[Record]] = {}
-        for key, store in stores.items():
-            committed[key] = store.put_many([new for owner, new, _ in batch if owner is store])[::-1]
-        return [(tag, committed[id(store)].pop()) for store, _, tag in batch]
+        committed = {
+            store: store.put_many([new for owner, new, _ in batch if owner is store])[::-1] for store in stores
+        }
+        return [(tag, committed[store].pop()) for store, _, tag in batch]
 
 
 def new_record(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from crystallize.fingerprint.code.keeping import Keeping
 from crystallize.fingerprint.code.modules import Module
 from crystallize.fingerprint.code.source import Source
 from crystallize.fingerprint.reads.looks import look_at
-from crystallize.fingerprint.reads.observations import Concluded, Observation, Surveyor
+from crystallize.fingerprint.reads.observations import NOTHING_READ, Concluded, Observation, Surveyor
 from crystallize.fingerprint.reads.observe import READS, Observer, Seen, kept_by, observing
 from crystallize.plan.job import Outcome
 
@@ -48,9 +48,9 @@ class Reads:
         surveyor: Surveyor,
         keeping: Keeping,
         *,
-        homes: Iterable[tuple[Module, Source]],
+        homes: Collection[tuple[Module, Source]],
         holders: Iterable[object],
-        texts: Mapping[str, Iterable[str]],
+        texts: Mapping[str, Collection[str]],
         ignore: Sequence[str],
     ) -> None:
         self._surveyor = surveyor
@@ -67,7 +67,7 @@ class Reads:
         """What set-up reads; None: it has not begun."""
         self._unloaded: dict[Module, Seen] = {}
         """What was read for modules that keep state and that only running code imports."""
-        self._elsewhere = Concluded((), None)
+        self._elsewhere = NOTHING_READ
         """What counts for every trial and was read in another process."""
 
     def __getstate__(self) -> dict[str, Any]:
@@ -93,9 +93,11 @@ class Reads:
 
     def trial(self, condition: str, inputs: Iterable[Path | list[Path]]) -> TrialReads:
         """The reads of one trial that is about to begin; its `inputs` are known by other means."""
-        if condition not in self._named:
-            self._named[condition] = tuple(self._surveyor.files_named(self._texts.get(condition, ()), self._ignore))
-        named = [Observation("file", name, self._surveyor.digest("file", name)) for name in self._named[condition]]
+        texts = self._texts.get(condition)
+        if texts and condition not in self._named:
+            self._named[condition] = tuple(self._surveyor.files_named(texts, self._ignore))
+        names = self._named.get(condition, ())
+        named = [Observation("file", name, self._surveyor.digest("file", name)) for name in names]
         flat = [str(path) for each in inputs for path in (each if isinstance(each, list) else [each])]
         return TrialReads(self, Observer(self._keepers, flat), named)
 
@@ -133,6 +135,8 @@ class Reads:
 
     def _joined(self, concluded: Concluded) -> Concluded:
         """With what was read elsewhere; doubt where that was not the same."""
+        if not concluded.observations and self._elsewhere is NOTHING_READ:
+            return concluded
         rows = {row[:2]: row for row in self._elsewhere.observations}
         changed = [row.name for row in concluded.observations if rows.setdefault(row[:2], row) != row]
         doubt = self._elsewhere.doubt or concluded.doubt

@@ -178,7 +178,7 @@ class TrialWork:
             ctx, provenance = await self._carry_out(task, workspace, inputs, watch, memo)
         _hand_over(ctx, workspace)
         outcome = Outcome(
-            metrics={name: list(values) for name, values in ctx.metrics.as_dict().items()},
+            metrics=ctx.metrics._lists(),
             facts=self._facts(task, ctx),
             provenance=provenance,
             unrecordable=None if watch is None else watch.verdict(),
@@ -244,10 +244,9 @@ class TrialWork:
             error.add_note(f"{named} came as bytes, for want of a loader; give the output a loader that decodes it")
 
     def _lay_inputs(self, task: Trial, workspace: Workspace) -> Inputs:
-        """What the trial reads of other jobs, laid out."""
+        """What the trial reads of other jobs, laid out before anybody observes it."""
         swapped = self._swapped(task)
-        with unobserved():
-            return {id(link.source): workspace.input(link.port) for link in self._links if link.treatment == swapped}
+        return {id(link.source): workspace.input(link.port) for link in self._links if link.treatment == swapped}
 
     def _context(self, task: Trial, workspace: Workspace, inputs: Inputs) -> FrozenContext:
         ctx = begin_context(

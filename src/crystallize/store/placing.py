@@ -44,9 +44,8 @@ def write_whole(folder: str, name: str, data: bytes) -> os.stat_result:
         descriptor = os.open(new, _NEW_FILE, 0o666)
     try:
         try:
-            left = memoryview(data)
-            while left:
-                left = left[os.write(descriptor, left) :]
+            while data:
+                data = data[os.write(descriptor, data) :]
         finally:
             os.close(descriptor)
         _take_place(new, path)

@@ -101,10 +101,17 @@ class ContextMetrics:
         self._looked.add("metrics")
         return MappingProxyType({key: self[key] for key in tuple(self._entries)})
 
+    def _lists(self) -> dict[str, list[Any]]:
+        """Metric → its values."""
+        return {key: [value for value, _ in entries] for key, entries in self._entries.copy().items()}
+
     def _tagged(self) -> dict[str, tuple[dict[str, Any], ...]]:
         """Metric → its tags, for the metrics that have any."""
-        tagged = (key for key, entries in self._entries.copy().items() if any(tags for _, tags in entries))
-        return {key: self.get_tags(key) for key in tagged}
+        tagged = {}
+        for key, entries in self._entries.copy().items():
+            if any(tags for _, tags in entries):
+                tagged[key] = self.get_tags(key)
+        return tagged
 
     def _counts(self) -> dict[str, int]:
         return {key: len(entries) for key, entries in self._entries.copy().items()}
@@ -249,8 +256,8 @@ class FrozenContext:
 
         Values are shared: whoever reads one gets a copy, so none of them can change.
         """
-        child = FrozenContext(extra, self._logger)
-        child._values = {**self._values, **child._values}
+        child = FrozenContext({}, self._logger)
+        child._values = {**self._values, **extra}
         return child
 
     @contextmanager

@@ -50,7 +50,7 @@ class DataSource(ABC):
 
 def data_of(source: Any, ctx: FrozenContext) -> Any:
     """What `source` gives the trial of `ctx`: what was fetched for it beforehand, where outside state was."""
-    fetched = ctx._fetched.get(id(source))
+    fetched = ctx._fetched.get(id(source)) if ctx._fetched else None
     return source.fetch(ctx) if fetched is None else fetched()
 
 

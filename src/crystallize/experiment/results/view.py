@@ -76,6 +76,8 @@ class ExperimentView:
         """Conditions whose markers this run has seen: one that goes from now on is a wish to the next."""
         self._opened: frozenset[str] = frozenset()
         self._began = False
+        self._is_new = False
+        """Whether this run has made the version folder, so that no marker can lie in it."""
         self._placed: dict[str, _Placed] = {}
         """By condition, until it is settled."""
         self._restored: list[str] = []
@@ -112,11 +114,13 @@ class ExperimentView:
 
     def start(self, condition: str) -> None:
         """As `open`, before the condition's first trial runs; a versioned view goes on in a new folder."""
-        if self._versioned and not self._began and self.path.exists():
-            self.version += 1
-            self._set_paths()
-            self._rows = {}
-        self._began = True
+        if not self._began:
+            if self._versioned and self.path.exists():
+                self.version += 1
+                self._set_paths()
+                self._rows = {}
+            self._is_new = make_folders(f"{self._store.root}", self._name, f"v{self.version}")
+            self._began = True
         self.open(condition)
 
     def open(self, condition: str) -> None:
@@ -129,7 +133,8 @@ class ExperimentView:
             after = wish.number if wish else None
             self._reopen(row, after)
         self._opened |= {condition}
-        self._take_down(condition)
+        if not self._is_new:
+            self._take_down(condition)
 
     def place(self, task: Trial, outputs: Iterable[Output]) -> None:
         """Puts a trial's artifacts where people look for them. Harmless when called again."""

@@ -51,6 +51,9 @@ class Concluded(NamedTuple):
     """Why the result must not be reused; None: it may."""
 
 
+NOTHING_READ = Concluded((), None)
+
+
 class CodeDigests(Protocol):
     """Tells the code behind a name that unpickling asked for."""
 
@@ -86,7 +89,7 @@ class Surveyor:
         observer: Observer,
         *,
         before: Iterable[Seen] = (),
-        named: Iterable[Observation] = (),
+        named: Sequence[Observation] = (),
         inputs: Collection[str] = (),
         ignore: Sequence[str] = (),
     ) -> Concluded:
@@ -99,12 +102,15 @@ class Surveyor:
         inputs : absolute paths of files and folders that are told apart in another way.
         ignore : globs of what does not count.
         """
+        looks = observer.all_seen(before)
+        if not looks and not named:
+            return NOTHING_READ
         rows: list[Observation] = []
         mixed: list[str] = []
         changed: list[str] = []
         held: list[str] = []
         below = tuple(f"{path}/" for path in inputs)
-        for key, look in observer.all_seen(before).items():
+        for key, look in looks.items():
             kind, path = key
             if path in inputs or path.startswith(below) or not self._counts(key):
                 continue

@@ -223,13 +223,12 @@ def install() -> None:
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    handler = _HANDLERS.get(event)
-    if handler is None or _charged.get() is _NOBODY:
+    if event not in _HANDLERS or _charged.get() is _NOBODY:
         return
     event_of = _Event(readers(), sys._getframe(1))
     token = _charged.set(_NOBODY)
     try:
-        handler(event_of, *arguments)
+        _HANDLERS[event](event_of, *arguments)
     except RacyCacheError:
         raise
     except (OSError, ValueError):
