@@ -47,7 +47,8 @@ def compile_graph(
     choose_conditions(ordered, nodes, asked)
     shared = _OwnParts()
     rows = rows_of_views(ordered, session)
-    _pin(ordered, asked, session)
+    if asked.pin:
+        _pin(ordered, asked, session)
     for node in ordered:
         node.replicates = count_replicates(node, nodes, asked)
         if node.pinned is not None:

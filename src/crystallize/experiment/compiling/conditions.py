@@ -73,9 +73,8 @@ def _check_sources(nodes: Sequence[Node]) -> None:
     """Datasources of treatments are no outside state, and those that only the run is given read no experiment."""
     running = [node for node in nodes if node.runs]
     for node in running:
-        own = [id(treatment) for treatment in node.experiment.treatments]
         for name, source in node.sources.items():
-            is_given = id(node.treatments[name]) not in own
+            is_given = node.treatments[name] not in node.experiment.treatments
             fact, remedy = None, "add the treatment to the one experiment that it is meant for"
             if is_given and len(running) > 1:
                 fact = f"would replace the datasources of {len(running)} experiments"
