@@ -7,7 +7,6 @@ experiments. One readable ladder, after rattle's (nothing to do / take from the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from crystallize.errors import PinnedRecordGone
@@ -23,17 +22,17 @@ NOT_REUSABLE = "not_reusable"
 """The fact of a record that must not be reused: why."""
 
 
-@dataclass(frozen=True, slots=True)
 class Use:
     """Any record under the fingerprint serves."""
+
+    __slots__ = ()
 
     def admits(self, under: Sequence[Record], run: int) -> Sequence[Record]:
         """Those that may serve, newest first, of the records under the fingerprint."""
         return under
 
 
-@dataclass(frozen=True, slots=True)
-class Force:
+class Force(NamedTuple):
     """The job runs, unless this very run has recorded its fingerprint already."""
 
     why: str
@@ -44,8 +43,7 @@ class Force:
         return [record for record in under if run > 0 and record.run == run]
 
 
-@dataclass(frozen=True, slots=True)
-class After:
+class After(NamedTuple):
     """Only records above a number serve; older ones were discarded by the user or by a failure."""
 
     number: int
@@ -57,8 +55,7 @@ class After:
         return [record for record in under if record.number > self.number]
 
 
-@dataclass(frozen=True, slots=True)
-class Exactly:
+class Exactly(NamedTuple):
     """Only this record serves, whatever its fingerprint."""
 
     number: int
