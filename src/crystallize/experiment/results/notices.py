@@ -107,11 +107,11 @@ class Notices:
     def _unwritten(self) -> Iterator[str]:
         """Declared outputs that trials did not write."""
         declared = {artifact.name for artifact in self._node.experiment.outputs.values()}
-        written = [{output.name for output in end.outputs} for end in self._ends if end.succeeded]
+        ended = [end.outputs for end in self._ends if end.succeeded]
         for name in sorted(declared):
-            lacking = sum([name not in names for names in written])
+            lacking = sum([name not in [output.name for output in written] for written in ended])
             if lacking:
-                yield f"output '{name}' is declared, and {lacking} of {len(written)} trials did not write it"
+                yield f"output '{name}' is declared, and {lacking} of {len(ended)} trials did not write it"
 
     def _unread(self) -> Iterator[str]:
         """Design 5.5: a treatment must not look like "no effect" because of a misspelt key."""
