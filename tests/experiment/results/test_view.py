@@ -220,6 +220,44 @@ def test_a_marker_that_goes_while_a_run_goes_on_is_a_wish_to_the_next(tmp_path: 
     assert marker.exists()
 
 
+@pipeline_step()
+def look_for_marker(data: Any, ctx: FrozenContext, *, place: str) -> Any:
+    return data, {"found": Path(place).exists()}
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_no_trial_runs_beside_a_marker_though_a_new_folder_is_not_searched_for_one(
+    tmp_path: Path, was_there: bool
+) -> None:
+    marker = tmp_path / "e/v0/baseline/.crystallize_complete"
+    if was_there:
+        marker.parent.mkdir(parents=True)
+        marker.touch()
+    steps = Pipeline([look_for_marker(place=str(marker))])
+    plugins = [ArtifactPlugin(root_dir=tmp_path)]
+
+    result = Experiment(nothing(), steps, plugins, name="e").run()
+
+    assert result.metrics.baseline.metrics == {"found": [False]}
+    assert marker.exists()
+
+
+@pipeline_step()
+def fail_if(data: Any, ctx: FrozenContext, *, fails: bool = False) -> Any:
+    if fails:
+        raise ValueError("it fails")
+    return data
+
+
+def test_a_condition_that_failed_has_no_folder(tmp_path: Path) -> None:
+    plugins = [ArtifactPlugin(root_dir=tmp_path)]
+    treatments = [Treatment("failing", {"fails": True})]
+
+    Experiment(nothing(), Pipeline([fail_if()]), plugins, name="e", treatments=treatments).run()
+
+    assert {path.name for path in (tmp_path / "e/v0").iterdir()} == {"baseline", "metadata.json", "_manifest.json"}
+
+
 def test_many_rows_are_written_in_batches_that_are_bounded_by_their_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

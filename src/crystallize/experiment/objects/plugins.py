@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from logging import Logger
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +195,7 @@ class LoggingPlugin(BasePlugin):
     _started: dict[int, float] = field(default_factory=dict, init=False, repr=False, compare=False)
     """id of an experiment → when its run began, in seconds; only while it runs."""
 
-    def logger(self) -> logging.Logger:
+    def logger(self) -> Logger:
         """The logger, at the level asked for; with a handler of ours when it has none."""
         level = logging.getLevelName(self.log_level.upper())
         wanted = level if isinstance(level, int) else logging.INFO

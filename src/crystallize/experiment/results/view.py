@@ -77,7 +77,7 @@ class ExperimentView:
         self._opened: frozenset[str] = frozenset()
         self._began = False
         self._is_new = False
-        """Whether this run has made the version folder, so that no marker can lie in it."""
+        """Whether this run has made the version folder, so that no condition and no marker can lie in it yet."""
         self._placed: dict[str, _Placed] = {}
         """By condition, until it is settled."""
         self._restored: list[str] = []
@@ -193,6 +193,8 @@ class ExperimentView:
         metrics = {name: [plain(value) for value in values] for name, values in collected.metrics(condition).items()}
         tags = collected.tags(condition)
         told = {"metrics": metrics, "tags": tags} if tags else {"metrics": metrics}
+        if self._is_new:
+            make_folders(self.top, condition)
         files[results] = write_file(self._store.root, results, json.dumps(told).encode())
         if row is not None:
             left_out = tuple(
