@@ -242,6 +242,18 @@ def test_no_trial_runs_beside_a_marker_though_a_new_folder_is_not_searched_for_o
     assert marker.exists()
 
 
+def test_a_version_has_no_folder_before_anything_lies_in_it(tmp_path: Path) -> None:
+    places = [tmp_path / f"e/v{number}" for number in range(2)]
+    found = []
+    for place in places:
+        steps = Pipeline([look_for_marker(place=str(place))])
+        plugins = [ArtifactPlugin(root_dir=tmp_path, versioned=True)]
+        found += Experiment(nothing(), steps, plugins, name="e").run().metrics.baseline.metrics["found"]
+
+    assert found == [False, False]
+    assert all(place.is_dir() for place in places)
+
+
 @pipeline_step()
 def fail_if(data: Any, ctx: FrozenContext, *, fails: bool = False) -> Any:
     if fails:

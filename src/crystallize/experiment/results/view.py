@@ -119,7 +119,8 @@ class ExperimentView:
                 self.version += 1
                 self._set_paths()
                 self._rows = {}
-            self._is_new = make_folders(f"{self._store.root}", self._name, f"v{self.version}")
+            # An empty folder would count as a version, should the run be killed before anything lies in it.
+            self._is_new = not self._versioned and make_folders(f"{self._store.root}", self._name, f"v{self.version}")
             self._began = True
         self.open(condition)
 
