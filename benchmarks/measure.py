@@ -17,6 +17,14 @@ from typing import NamedTuple
 PAIRS = 5
 _PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
 """In which the system tells the peak memory of a process, in bytes."""
+_STARTER = """
+import os, sys
+pid = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+os.write(int(sys.argv[1]), str(usage.ru_maxrss).encode())
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""Runs the command behind the number of a pipe, and tells that the peak memory of its process."""
 _ENVIRON = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """Of the measured processes: as on a user's machine, Python keeps what it compiled."""
 
@@ -49,15 +57,27 @@ class Observed(NamedTuple):
 
 
 def observed(command: Sequence[str | Path], folder: Path) -> Observed:
-    """One run of `command` in `folder`. Raises RuntimeError if it fails."""
+    """One run of `command` in `folder`. Raises RuntimeError if it fails.
+
+    A small process starts it: to the most memory that a process had belongs what its parent had when it was forked.
+    """
+    telling, told = os.pipe()
     started = perf_counter()
     with subprocess.Popen(
-        command, cwd=folder, env=_ENVIRON, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-S", "-c", _STARTER, str(told), *command],
+        cwd=folder,
+        env=_ENVIRON,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        pass_fds=[told],
+        text=True,
     ) as process:
+        os.close(told)
         assert process.stdout is not None
         printed = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+    taken = perf_counter() - started
+    with os.fdopen(telling, encoding="utf-8") as stream:
+        peak = stream.read()
     if process.returncode:
         raise RuntimeError(f"{' '.join(map(str, command))}\n{printed}")
-    return Observed(perf_counter() - started, usage.ru_maxrss * _PEAK_UNIT, printed)
+    return Observed(taken, int(peak) * _PEAK_UNIT, printed)
