@@ -78,7 +78,7 @@ class Job:
     """Index of its group in the plan."""
     task: Any
     """Handed to `Work.run` as it is; the engine never looks inside."""
-    table: PartTable
+    table: PartTable = field(repr=False)
     """The parts shared with the other jobs of its condition. Gone once a run has told that the job is settled."""
     own: tuple[Part, ...]
     """The parts of its own that are known at compile time (replicate, seed)."""
