@@ -7,6 +7,7 @@ the pieces, so no two different lists of pieces ever have the same bytes.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import NewType
 
 from blake3 import blake3
@@ -25,10 +26,10 @@ def digest_bytes(data: bytes | memoryview) -> Digest:
 
 def digest_of(kind: str, *pieces: bytes) -> Digest:
     """The digest of a framed pre-image: `kind` (with its version), then each piece behind its length."""
-    return Digest(blake3(frame(kind, *pieces)).digest())
+    return Digest(blake3(frame(kind, pieces)).digest())
 
 
-def frame(kind: str, *pieces: bytes) -> bytes:
+def frame(kind: str, pieces: Sequence[bytes] = ()) -> bytes:
     """Lengths of kind and pieces and the number of pieces, 8 bytes each, least significant first; then kind, pieces."""
     head, count = kind.encode(), len(pieces)
     pack = _PACKS[count] if count < len(_PACKS) else struct.Struct(f"<{count + 2}Q").pack
