@@ -111,7 +111,7 @@ class Session:
         """
         in_notebook = refuse_running_loop()
         with self._running(plan, request, watchers, None, stop, interrupt) as (driver, feed, report):
-            with uncollected():
+            with uncollected(freeze=True):
                 settled = driver.prepare()
             if not settled:
                 with feed:
@@ -130,7 +130,7 @@ class Session:
     ) -> Report:
         """As `run`, inside the caller's event loop; for `checkpoint` and `gate` see `Driver`."""
         with self._running(plan, request, watchers, checkpoint, stop, gate=gate) as (driver, feed, report):
-            with uncollected():
+            with uncollected(freeze=True):
                 settled = driver.prepare()
             if not settled:
                 with feed:

@@ -28,7 +28,7 @@ def test_a_collector_that_was_off_stays_off_and_nothing_is_left_out() -> None:
     before = gc.get_freeze_count()
     gc.disable()
 
-    with uncollected():
+    with uncollected(freeze=True):
         pass
 
     assert not gc.isenabled()
@@ -36,7 +36,7 @@ def test_a_collector_that_was_off_stays_off_and_nothing_is_left_out() -> None:
 
 
 def test_what_was_made_inside_is_left_out_until_it_is_said_otherwise() -> None:
-    with uncollected():
+    with uncollected(freeze=True):
         made: list[object] = []
         made.append(made)
     left_out = gc.get_freeze_count()

@@ -11,18 +11,19 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def uncollected(*, freeze: bool = False) -> Iterator[None]:
     """Switches the collector off, and on again if it was on. User code inside (verifiers) only has it later.
 
-    What was made inside is left out of later collections as well, until `collected_again`.
+    With `freeze` all there is by then is left out of later collections as well, until `collected_again`.
     """
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was_on:
+        if was_on and freeze:
             gc.freeze()
+        if was_on:
             gc.enable()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crystallize.engine.uncollected import uncollected
 from crystallize.errors import CrystallizeError, DefinitionTypeError, GraphError
 from crystallize.experiment.compiling.asking import asked_of
 from crystallize.experiment.compiling.node import Node
@@ -87,10 +88,11 @@ class ExperimentGraph:
         for experiment in experiments:
             self.add_experiment(experiment)
         if experiments:
-            _check_producers(experiments)
-            edges = self.edges()
-            sorted_names(edges)
-            self._check_connected(edges)
+            with uncollected():
+                _check_producers(experiments)
+                edges = self.edges()
+                sorted_names(edges)
+                self._check_connected(edges)
 
     @classmethod
     def from_experiments(cls, experiments: Sequence[Experiment], name: str | None = None) -> ExperimentGraph:
@@ -285,7 +287,9 @@ class ExperimentGraph:
             switched_off=switched_off or {},
         )
         incomplete = bool(self.left_out)
-        return Running(self._nodes(), asked, watchers=watchers, settings=settings, what=what, incomplete=incomplete)
+        with uncollected():
+            nodes = self._nodes()
+        return Running(nodes, asked, watchers=watchers, settings=settings, what=what, incomplete=incomplete)
 
     def _finished(self, results: dict[str, Result]) -> dict[str, Result]:
         """The results, with one for each experiment that was left out; kept for drawing."""

@@ -136,7 +136,7 @@ class Running:
     def _compile(self, session: Session) -> None:
         LEFT.begin()
         around = Surroundings(self._settings.root, self._settings.environ)
-        with uncollected():
+        with uncollected(freeze=True):
             self._plan, self._view_rows = compile_graph(self.nodes, self.asked, session, around)
             self._conclusions = {node.group: Conclusion(node, session, self.asked) for node in self._shown}
 
