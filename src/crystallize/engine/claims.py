@@ -32,13 +32,17 @@ class Claims:
         self._held: dict[int, tuple[Store, Digest]] = {}
         self._twins: dict[int, list[int]] = {}
         self._errors: dict[tuple[Store, Digest], BaseException] = {}
-        self._expected: set[tuple[Store, Digest]] = set()
+        self._expected: dict[tuple[Store, Digest], None] = {}
+        """Of all jobs that wait; a set of so many would take three times the memory."""
         self._doubles: set[tuple[Store, Digest]] = set()
 
     def expect(self, fingerprint: Digest, store: Store) -> None:
         """Notes that a job was decided to run and will ask for `fingerprint`."""
         key = (store, fingerprint)
-        (self._doubles if key in self._expected else self._expected).add(key)
+        if key in self._expected:
+            self._doubles.add(key)
+        else:
+            self._expected[key] = None
 
     def is_double(self, fingerprint: Digest, store: Store) -> bool:
         """Whether several jobs were decided to run, so that one of them may have been recorded since."""
@@ -75,6 +79,6 @@ class Claims:
         if error is not None:
             self._errors[held] = error
         del self._holders[held]
-        self._expected.discard(held)  # who is decided from now on finds its record
+        self._expected.pop(held, None)  # who is decided from now on finds its record
         store.locks.unlock(fingerprint)
         return self._twins.pop(index, [])
