@@ -79,11 +79,12 @@ class Session:
 
         One that is there and may not be written is only read: a run that reuses everything needs no more.
         """
-        if root not in self._stores:
+        store = self._stores.get(root)
+        if store is None:
             folder = self._folder_of(root)
             write = (self._write or root == self._aside) and not is_read_only((folder or root / FOLDER) / DATABASE)
-            self._stores[root] = Store.open(root, folder=folder, write=write)
-        return self._stores[root]
+            store = self._stores[root] = Store.open(root, folder=folder, write=write)
+        return store
 
     def _folder_of(self, root: Path) -> Path | None:
         """Where the settings put the store of `root`; each root has one of its own. None: inside the root."""

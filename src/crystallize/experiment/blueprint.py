@@ -165,15 +165,18 @@ class Blueprint:
     def id(self, value: str | None) -> None:
         self._given_id = value
 
-    def identify(self) -> str:
-        """Settles what `id` is, and returns what it rests on: hashing that takes time, and few look at it."""
+    def identify(self, signature: str) -> str:
+        """Settles what `id` is, and returns what it rests on: hashing that takes time, and few look at it.
+
+        `signature` is that of the pipeline as it is now.
+        """
         if self._signature is None:
-            self._signature = self.pipeline.signature()
+            self._signature = signature
         return self._given_id or self._signature
 
     def identity(self) -> str:
         """What `id` is from now on."""
-        self.identify()
+        self.identify(self.pipeline.signature())
         assert self.id is not None, "it has just been settled"
         return self.id
 

@@ -30,11 +30,13 @@ def add_group(plan: Plan, node: Node, rows: Mapping[Path, ViewRows], session: Se
         plan.groups.append(Group(name=experiment.label, kind=KIND, work=UpstreamWork(experiment), root=root))
         return
     shown = experiment.artifacts
+    node.signature = experiment.pipeline.signature()
     node.view = ExperimentView(
         rows[root],
         experiment.label,
-        named=(experiment.name, experiment.identify()),
-        about=lambda: {"id": experiment.identity(), "name": experiment.name},
+        named=experiment.name,
+        identity=experiment.identity,
+        rests_on=experiment.identify(node.signature),
         versioned=shown.versioned,
         keep_versions=shown.kept_versions(session.settings.artifact_retention),
         big_bytes=shown.big_megabytes(session.settings.big_file_threshold_mb) * 2**20,

@@ -109,6 +109,8 @@ class Node:
     """Index of its first job; they follow replicate by replicate, condition by condition."""
     pinned: PinnedTrials | None = None
     """What it takes in place of its trials."""
+    signature: str = ""
+    """Of its pipeline, as it is in this run."""
     view: ExperimentView | None = None
     work: TrialWork | None = None
     loop_notices: Callable[[], Iterable[str]] = tuple

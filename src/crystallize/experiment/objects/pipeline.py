@@ -5,7 +5,7 @@ Knows nothing of runs, stores and plugins; whoever wants to watch gives an obser
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -89,7 +89,7 @@ class Pipeline:
             raise DefinitionError("a pipeline has no steps", remedy="give it at least one")
         for step in self.steps:
             _check_step(step)
-        self._provenance: list[dict[str, Any]] = []
+        self._provenance: Sequence[dict[str, Any]] = ()
 
     def run(self, data: Any, ctx: FrozenContext, **settings: Any) -> Any:
         """As `arun`, in an event loop of its own. Raises RuntimeError inside a running loop."""

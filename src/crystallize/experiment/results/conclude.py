@@ -108,7 +108,7 @@ class Conclusion:
         making = Making(
             collected,
             self._view.top,
-            node.experiment.pipeline.signature(),
+            node.signature,
             None if node.pinned is None else node.pinned.run,
             len(collected.fetches),
             self._store.root,

@@ -31,6 +31,7 @@ from crystallize.store.views import View, ViewFile
 MARKER = ".crystallize_complete"
 FOLDER_ROW = ""
 """Condition of the row that holds the files of the version folder itself."""
+_NONE: frozenset[str] = frozenset()
 
 
 class ExperimentView:
@@ -39,8 +40,8 @@ class ExperimentView:
     Parameters
     ----------
     name : folder name of the experiment below the store's root.
-    named : what decides `about`.
-    about : gives what `metadata.json` holds beside the replicate count; asked only when that is written.
+    named, identity : what `metadata.json` holds as name and id, which is asked for only when that is written.
+    rests_on : what the id is made of.
     versioned : each run that executes something writes a new version folder.
     keep_versions, big_bytes : what older versions keep, as in `retention.prune`.
     conditions, replicates : what the definition has; the view of anything else disappears, while what a run merely
@@ -52,8 +53,9 @@ class ExperimentView:
         shared: ViewRows,
         name: str,
         *,
-        named: tuple[str | None, str],
-        about: Callable[[], Mapping[str, object]],
+        named: str | None,
+        identity: Callable[[], str],
+        rests_on: str,
         versioned: bool,
         keep_versions: int = 0,
         big_bytes: int = 0,
@@ -63,7 +65,7 @@ class ExperimentView:
         self._shared = shared
         self._store = shared.store
         self._name = name
-        self._named, self._about = named, about
+        self._named, self._identity, self._rests_on = named, identity, rests_on
         self._versioned = versioned
         self._keep, self._big_bytes = keep_versions, big_bytes
         self._conditions = tuple(conditions)
@@ -74,7 +76,7 @@ class ExperimentView:
         self._rows = shared.take(self.folder)
         self._marked: tuple[str, ...] = ()
         """Conditions whose markers this run has seen: one that goes from now on is a wish to the next."""
-        self._opened: frozenset[str] = frozenset()
+        self._opened = _NONE
         self._began = False
         self._is_new = False
         """Whether this run has made the version folder, so that no condition and no marker can lie in it yet."""
@@ -226,14 +228,15 @@ class ExperimentView:
         `keys` tell the records of each condition from others.
         """
         row = self._rows.get(FOLDER_ROW)
-        about = repr((collected.replicates, self._named)).encode()
-        key = digest_of("folder/2", about, *keys)
+        decides = repr((collected.replicates, self._named, self._rests_on)).encode()
+        key = digest_of("folder/2", decides, *keys)
         if row is not None and row.key == key and self._is_whole(row):
             return
         steps: dict[str, str] = {}
         for _, _, end in collected.all():
             steps.update((output.name, output.step) for output in end.outputs)
-        metadata = json.dumps({"replicates": collected.replicates, **self._about()}).encode()
+        about = {"replicates": collected.replicates, "id": self._identity(), "name": self._named}
+        metadata = json.dumps(about).encode()
         contents = {
             "metadata.json": metadata,
             "_manifest.json": json.dumps(dict(sorted(steps.items()))).encode(),
