@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from crystallize.fingerprint.digest import Digest, digest_of
@@ -85,6 +86,33 @@ class GroupRow(NamedTuple):
     """Spent in its jobs."""
     seconds_saved: float = 0.0
     """That the reused jobs took when they ran."""
+
+
+@dataclass(slots=True)
+class GroupCounts:
+    """A `GroupRow` while its jobs are counted."""
+
+    ran: int = 0
+    reused: int = 0
+    failed: int = 0
+    blocked: int = 0
+    seconds: float = 0.0
+    seconds_saved: float = 0.0
+
+    def add(self, state: str, seconds: float) -> None:
+        """Counts one more job, which became `state` (``ran``, ``reused``, ``failed``, ``blocked``).
+
+        `seconds` is how long it ran, or had run when it is reused.
+        """
+        setattr(self, state, getattr(self, state) + 1)
+        if state == "reused":
+            self.seconds_saved += seconds
+        else:
+            self.seconds += seconds
+
+    def row(self, name: str) -> GroupRow:
+        """What became of the group of this name."""
+        return GroupRow(name, self.ran, self.reused, self.failed, self.blocked, self.seconds, self.seconds_saved)
 
 
 PIPELINE = "pipeline"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
-from crystallize.history.history import GroupRow, History, JobRow
+from crystallize.history.history import GroupCounts, History, JobRow
 from crystallize.plan import events
 from crystallize.plan.job import Job
 from crystallize.plan.plan import Plan
@@ -31,21 +30,6 @@ class Asked(Protocol):
     def went_wrong(self) -> Callable[[], bool]: ...
 
 
-@dataclass(slots=True)
-class _Counts:
-    """What has become of the jobs of one group so far; for the fields see `GroupRow`."""
-
-    ran: int = 0
-    reused: int = 0
-    failed: int = 0
-    blocked: int = 0
-    seconds: float = 0.0
-    seconds_saved: float = 0.0
-
-    def row(self, name: str) -> GroupRow:
-        return GroupRow(name, self.ran, self.reused, self.failed, self.blocked, self.seconds, self.seconds_saved)
-
-
 class HistoryWatcher:
     """Keeps the part of a run whose results lie under one artifact root."""
 
@@ -53,7 +37,7 @@ class HistoryWatcher:
         self._history = history
         self._plan = plan
         self._groups = {
-            index: _Counts()
+            index: GroupCounts()
             for index, group in enumerate(plan.groups)
             if group.root == root and group.fetches_for is None
         }
@@ -78,27 +62,24 @@ class HistoryWatcher:
             self._finish(event)
 
     def _count(
-        self, event: events.JobReused | events.JobDone | events.JobFailed | events.JobBlocked, group: _Counts
+        self, event: events.JobReused | events.JobDone | events.JobFailed | events.JobBlocked, group: GroupCounts
     ) -> None:
         if isinstance(event, events.JobReused):
-            group.reused += 1
-            group.seconds_saved += event.record.seconds
+            group.add("reused", event.record.seconds)
             self._keep_reused(event.job, event.record)
         elif isinstance(event, events.JobDone):
             record = event.record
-            group.ran += 1
-            group.seconds += record.seconds
+            group.add("ran", record.seconds)
             why = event.note or event.miss.why
             self._keep(event.job, "ran", why, record.fingerprint, record.number, record.seconds, None)
         elif isinstance(event, events.JobFailed):
             self._failed = True
-            group.failed += 1
-            group.seconds += event.seconds
+            group.add("failed", event.seconds)
             why = event.miss.why if event.miss is not None else ""
             self._keep(event.job, "failed", why, None, None, event.seconds, str(event.error))
         else:
             self._failed = True
-            group.blocked += 1
+            group.add("blocked", 0.0)
             self._keep(event.job, "blocked", "", None, None, 0.0, str(event.error))
 
     def _count_fetch(self, event: events.Fetched) -> None:

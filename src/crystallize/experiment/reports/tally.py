@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 
 from crystallize.errors import message_of
-from crystallize.history.history import GroupRow, JobRow
+from crystallize.history.history import GroupCounts, GroupRow, JobRow
 from crystallize.plan import events
 from crystallize.plan.plan import Plan
 
 _SETTLED = {"run": "ran", "reuse": "reused", "fail": "failed"}
 """State of a foreseen job → what it would be once it had come true."""
+_COUNTED = ("ran", "reused", "failed", "blocked")
 
 
 class Tally:
@@ -68,14 +69,10 @@ class Tally:
 
 def by_group(rows: Iterable[JobRow]) -> dict[str, GroupRow]:
     """Name of an experiment → its counts, from the rows of its jobs; what would run counts as if it had run."""
-    groups: dict[str, GroupRow] = {}
+    groups: dict[str, GroupCounts] = {}
     for row in rows:
-        group = groups.get(row.group) or GroupRow(row.group)
+        group = groups.setdefault(row.group, GroupCounts())
         state = _SETTLED.get(row.state, row.state)
-        if state == "reused":
-            group = group._replace(reused=group.reused + 1, seconds_saved=group.seconds_saved + row.seconds)
-        elif state in ("ran", "failed", "blocked"):
-            count = {state: getattr(group, state) + 1}
-            group = group._replace(seconds=group.seconds + row.seconds, **count)
-        groups[row.group] = group
-    return groups
+        if state in _COUNTED:
+            group.add(state, row.seconds)
+    return {name: group.row(name) for name, group in groups.items()}
