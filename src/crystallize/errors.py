@@ -48,13 +48,18 @@ def in_words(error: BaseException) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A remedy that offers the names nearest to `name`, else all of them: ``did you mean 'scale'?``."""
-    from difflib import get_close_matches
-
     choices = sorted(set(known))
-    close = get_close_matches(name, choices, n=3, cutoff=0.6)
+    close = close_to(name, choices)
     if close:
         return "did you mean " + " or ".join(repr(choice) for choice in close) + "?"
     return _listed(choices)
+
+
+def close_to(name: str, known: Iterable[str], *, count: int = 3, cutoff: float = 0.6) -> list[str]:
+    """At most `count` of the names, the nearest to `name` first; for `cutoff` see `difflib.get_close_matches`."""
+    from difflib import get_close_matches
+
+    return get_close_matches(name, list(known), n=count, cutoff=cutoff)
 
 
 def _listed(choices: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crystallize.errors import DefinitionError, DefinitionTypeError, UnknownNameError
+from crystallize.errors import DefinitionError, DefinitionTypeError, UnknownNameError, close_to
 
 FILE_NAME = "crystallize.toml"
 ENV_FILE = ".env"
@@ -151,9 +151,7 @@ def _no_text(path: Path) -> DefinitionError:
 
 def _check(key: str, value: object, path: Path, line: int | None) -> None:
     if key not in _TYPES:
-        from difflib import get_close_matches
-
-        nearest = get_close_matches(key, _TYPES, n=1, cutoff=0.5)
+        nearest = close_to(key, _TYPES, count=1, cutoff=0.5)
         remedy = f"did you mean '{nearest[0]}'?" if nearest else f"known are {', '.join(_TYPES)}"
         raise UnknownNameError(f"unknown key '{key}'", path=path, line=line, remedy=remedy)
     kind = _TYPES[key]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from crystallize.errors import close_to
 from crystallize.experiment.compiling.node import Asked, Node
 from crystallize.experiment.objects.constants import BASELINE_CONDITION, SAME_AS, UNSTEADY
 from crystallize.experiment.objects.links import name_of
@@ -120,9 +121,7 @@ class Notices:
             if not facts or not all("unread" in each for each in facts):
                 continue
             for key in sorted(set.intersection(*(set(each["unread"]) for each in facts))):
-                from difflib import get_close_matches
-
-                near = get_close_matches(key, {name for each in facts for name in each["asked"]}, n=1)
+                near = close_to(key, {name for each in facts for name in each["asked"]}, count=1)
                 nearest = f"; nearest: {near[0]}" if near else ""
                 yield f"{condition} sets {key}, which nothing reads{nearest}"
 
