@@ -96,9 +96,10 @@ class Blueprint:
         self.hypotheses = _listed("hypotheses", hypotheses, Hypothesis)
         self.reads, self.ignore = tuple(reads), tuple(ignore)
         self.limits = Limits.of(timeout=timeout, retries=retries, resources=resources)
-        self._given_id: str | None = None
-        self._signature: str | None = None
-        """Of the pipeline, as it was when somebody first asked which experiment this is."""
+        self._id: str | None = None
+        self._id_rests_on: str | None = None
+        """The signature of the pipeline as it was when somebody first asked which experiment this is; an id that was
+        given rests on itself."""
         self.notices: tuple[str, ...] = ()
         """What its definition has to say to the user, whatever a run brings."""
         self.path: Path | None = None
@@ -157,26 +158,27 @@ class Blueprint:
     @property
     def id(self) -> str | None:
         """The hash of the pipeline's signature as the first run finds it; None before that, unless it was set."""
-        if self._given_id is not None or self._signature is None:
-            return self._given_id
-        return compute_hash(self._signature)
+        if self._id is None and self._id_rests_on is not None:
+            self._id = compute_hash(self._id_rests_on)
+        return self._id
 
     @id.setter
     def id(self, value: str | None) -> None:
-        self._given_id = value
+        self._id = self._id_rests_on = value
 
     def identify(self, signature: str) -> str:
         """Settles what `id` is, and returns what it rests on: hashing that takes time, and few look at it.
 
         `signature` is that of the pipeline as it is now.
         """
-        if self._signature is None:
-            self._signature = signature
-        return self._given_id or self._signature
+        if self._id_rests_on is None:
+            self._id_rests_on = signature
+        return self._id_rests_on
 
     def identity(self) -> str:
         """What `id` is from now on."""
-        self.identify(self.pipeline.signature())
+        if self._id_rests_on is None:
+            self.identify(self.pipeline.signature())
         assert self.id is not None, "it has just been settled"
         return self.id
 
