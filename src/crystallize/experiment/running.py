@@ -57,8 +57,7 @@ class Running:
         self.report: Report | None = None
         self._settings = settings or Settings.load()
         self._raise_setup_errors = raise_setup_errors
-        bars = ReplicateBars(self.nodes)
-        self._watchers = [*watchers, bars.watch] if bars.asked else [*watchers]
+        self._watchers = [*watchers, *ReplicateBars(self.nodes).watchers]
         self._what = what
         self._incomplete = incomplete
         self._plan = Plan()

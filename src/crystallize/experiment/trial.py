@@ -225,16 +225,15 @@ class TrialWork:
             current_context.reset(token)
         return ctx, provenance
 
-    def _swapped(self, task: Trial) -> str | None:
-        """The treatment whose datasource takes the place of the experiment's; None when none does."""
+    def _swapped(self, task: Trial) -> DataSource | None:
+        """What the treatment puts in place of the experiment's datasource; None when it puts nothing there."""
         treatment = self._treatments.get(task.condition)
-        return None if treatment is None or treatment.datasource is None else treatment.name
+        return None if treatment is None else treatment.datasource
 
     def _source(self, task: Trial) -> DataSource:
         """What gives a trial its data."""
-        treatment = self._treatments.get(task.condition)
-        source = None if treatment is None else treatment.datasource
-        return self._experiment.datasource if source is None else source
+        swapped = self._swapped(task)
+        return self._experiment.datasource if swapped is None else swapped
 
     def _hint_at_bytes(self, error: Exception) -> None:
         """A step that fails on bytes it did not expect most often lacks a loader upstream."""
@@ -245,7 +244,7 @@ class TrialWork:
 
     def _lay_inputs(self, task: Trial, workspace: Workspace) -> Inputs:
         """What the trial reads of other jobs, laid out before anybody observes it."""
-        swapped = self._swapped(task)
+        swapped = None if self._swapped(task) is None else task.condition
         return {id(link.source): workspace.input(link.port) for link in self._links if link.treatment == swapped}
 
     def _context(self, task: Trial, workspace: Workspace, inputs: Inputs) -> FrozenContext:

@@ -25,9 +25,9 @@ class ReplicateBars:
         self._bars: Any = None
 
     @property
-    def asked(self) -> bool:
-        """Whether any experiment asks for one."""
-        return bool(self._nodes)
+    def watchers(self) -> list[events.Watcher]:
+        """What brings them up to date, where any experiment asks for one."""
+        return [self.watch] if self._nodes else []
 
     def watch(self, event: events.Event) -> None:
         """Brings the bars up to date."""
