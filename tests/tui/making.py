@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from crystallize.tui.app import CrystallizeApp
+from crystallize.tui.experiment_tree import ExperimentTree
 from crystallize.tui.run import RunScreen
 from crystallize.tui.select import SelectScreen
 
@@ -122,7 +123,13 @@ async def on_run_screen(project: Path, name: str, key: str = "enter") -> AsyncIt
 async def choose(pilot: Pilot[None], name: str) -> None:
     """Puts the cursor on an experiment of the list, by searching for it."""
     await pilot.press("slash", *name, "enter")
-    await until(pilot, lambda: getattr(pilot.app.screen, "chosen_name", None) == name)
+
+    def chosen() -> bool:
+        # The search finds it before enter has left the search; the next enter is for the list.
+        tree = pilot.app.focused
+        return isinstance(tree, ExperimentTree) and tree.item is not None and tree.item.name == name
+
+    await until(pilot, chosen)
 
 
 async def screen_of(pilot: Pilot[None], kind: type[S]) -> S:
