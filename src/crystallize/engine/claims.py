@@ -80,5 +80,7 @@ class Claims:
             self._errors[held] = error
         del self._holders[held]
         self._expected.pop(held, None)  # who is decided from now on finds its record
+        if not self._expected:
+            self._expected.clear()  # what is empty is as large as it ever was
         store.locks.unlock(fingerprint)
         return self._twins.pop(index, [])

@@ -346,6 +346,8 @@ class Driver:
                 note = "its metrics cannot be kept"
             twins = self._claims.release(index)
             miss = self._misses.pop(index).miss
+            if not self._misses:
+                self._misses.clear()  # what is empty is as large as it ever was
             self._floors.lift(self._plan.jobs[index])
             self._teller.tell_settled(events.JobDone(self._plan.jobs[index], record, miss, note))
             self._decide(twins)

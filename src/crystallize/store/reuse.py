@@ -167,12 +167,16 @@ def _explain(question: Question, discarded: bool, flaw: Flaw | None, previous: P
     if discarded and isinstance(policy, After):
         return Miss("after", policy.why, changes, number)
     if previous is None:
-        return Miss("first", "first run")
+        return _FIRST
     if previous.fingerprint == manifest.fingerprint:
         return Miss("gone", f"record {number} cannot be read", changes, number)
     if previous.fingerprint == once_fingerprint(manifest.fingerprint, previous.number):
         return Miss("unclear", _tell_once(previous.number, store), changes, number)
     return Miss("changed", tell_changes(changes, manifest, previous.kind, store.pieces_of), changes, number)
+
+
+_FIRST = Miss("first", "first run")
+"""Of very many jobs at once."""
 
 
 def _tell_once(number: int, store: Store) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crystallize.experiment.results.collect import Collected, TrialEnd
+from crystallize.experiment.results.collect import Collected, How, TrialEnd
 from crystallize.fingerprint.digest import digest_of
 from crystallize.fingerprint.manifest import PartTable
 from crystallize.plan.job import Job
@@ -41,7 +41,7 @@ def test_ends_come_in_plan_order_whatever_ended_first() -> None:
 def test_a_trial_that_has_not_ended_is_not_among_the_ends() -> None:
     collected = Collected(("baseline",), 3, FIRST)
     collected.keep_record(job(0), record(value=[0]))
-    collected.keep(job(2), TrialEnd(error=ValueError("no")))
+    collected.keep(job(2), TrialEnd(How(error=ValueError("no"))))
 
     assert [replicate for replicate, _ in collected.of("baseline")] == [0, 2]
     assert len(collected.ends()) == 2
@@ -56,13 +56,13 @@ def test_a_condition_that_does_not_run_has_no_ends() -> None:
     assert collected.metrics("baseline") == {}
 
 
-def test_trials_that_recorded_the_same_metrics_share_their_names() -> None:
+def test_trials_that_ended_alike_share_how_they_did() -> None:
     collected = Collected(("baseline",), 2, FIRST)
     for position in range(2):
         collected.keep_record(job(position), record(loss=[0.5], part=[position]))
     one, other = collected.ends()
 
-    assert one.names is other.names
+    assert one.how is other.how
     assert [dict(end.metrics) for end in (one, other)] == [{"loss": [0.5], "part": [0]}, {"loss": [0.5], "part": [1]}]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from itertools import chain, product
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -20,8 +20,8 @@ _ELSEWHERE = frozenset({SEED, RESTS_ON})
 """Facts that need no keeping as such."""
 
 
-class TrialEnd(NamedTuple):
-    """How one trial ended. Of its record only what views and results need: a run may have very many."""
+class How(NamedTuple):
+    """What trials that ended alike have in common: one serves very many."""
 
     succeeded: bool = False
     """Whether there is a result, of this run or of an earlier one."""
@@ -33,25 +33,34 @@ class TrialEnd(NamedTuple):
     """Of a trial that ran: the reason."""
     note: str | None = None
     """Why its result may not be reused, though it succeeded."""
-    number: int = 0
-    """Of its record; 0: it was not recorded."""
     run: int = 0
     """That made the record."""
-    label: str = ""
-    """Of the record."""
-    seed: int | None = None
-    names: tuple[str, ...] = ()
-    """Of its metrics; the same object for trials that recorded the same."""
-    values: tuple[Sequence[Any], ...] = ()
-    """Of each of them, in the order they were recorded."""
-    outputs: tuple[Output, ...] = ()
+    counts: tuple[tuple[str, int], ...] = ()
+    """Each metric, and how many values were recorded of it."""
     facts: Mapping[str, Any] = NOTHING
     """Those of the record beside the seed."""
 
+
+class TrialEnd(NamedTuple):
+    """How one trial ended. Of its record only what views and results need: a run may have very many."""
+
+    how: How
+    number: int = 0
+    """Of its record; 0: it was not recorded."""
+    seed: int | None = None
+    label: str = ""
+    """Of the record."""
+    values: tuple[Any, ...] = ()
+    """Of all metrics, one after the other as `How.counts` has them."""
+    outputs: tuple[Output, ...] = ()
+
     @property
     def metrics(self) -> Iterator[tuple[str, Sequence[Any]]]:
-        """Name and values of each metric."""
-        return zip(self.names, self.values, strict=True)
+        """Name and values of each metric, in the order they were recorded."""
+        start = 0
+        for name, count in self.how.counts:
+            yield name, self.values[start : start + count]
+            start += count
 
 
 class Collected:
@@ -63,7 +72,7 @@ class Collected:
     first : index of the first job; they follow replicate by replicate, condition by condition.
     """
 
-    __slots__ = ("_ends", "_first", "_names", "conditions", "fetches", "replicates")
+    __slots__ = ("_ends", "_first", "_hows", "conditions", "fetches", "replicates")
 
     def __init__(self, conditions: tuple[str, ...], replicates: int, first: int = 0) -> None:
         self.conditions = conditions
@@ -71,8 +80,8 @@ class Collected:
         self.fetches: list[Record] = []
         """Of what was fetched for trials; one fetch may have served several."""
         self._first = first
-        self._names: tuple[str, ...] = ()
-        """Of the metrics of the trial that succeeded last."""
+        self._hows = [How()] * len(conditions)
+        """Of the trial of each condition that succeeded last."""
         self._ends: list[TrialEnd | None] = [None] * (len(conditions) * replicates)
         """As the jobs follow; None: not settled, or cancelled."""
 
@@ -98,6 +107,10 @@ class Collected:
         """The end of each settled trial, likewise."""
         return [end for end in self._ends if end is not None]
 
+    def whys(self) -> list[str]:
+        """Why each trial ran, settled or not, likewise; empty where it did not."""
+        return ["" if end is None else end.how.why for end in self._ends]
+
     def metrics(self, condition: str) -> Samples:
         """Metric → its values over all replicates that succeeded, in order of replicates."""
         found: Samples = {}
@@ -108,8 +121,8 @@ class Collected:
 
     def tags(self, condition: str) -> dict[str, list[dict[str, Any]]]:
         """Metric → the tags of its values, as `metrics` lists them, for metrics that have any."""
-        ends = [end for _, end in self.of(condition) if end.succeeded]
-        tagged = dict.fromkeys(name for end in ends for name in end.facts.get(TAGS, ()))
+        ends = [end for _, end in self.of(condition) if end.how.succeeded]
+        tagged = dict.fromkeys(name for end in ends for name in end.how.facts.get(TAGS, ()))
         return {name: [tags for end in ends for tags in _tags_of(end, name)] for name in tagged}
 
     def origins(self, condition: str) -> dict[str, list[int]]:
@@ -128,23 +141,23 @@ class Collected:
         self, job: Job, record: Record, *, reused: bool = False, why: str = "", note: str | None = None
     ) -> None:
         """Notes that the trial of a job has a result."""
-        names, facts = tuple(record.metrics), record.facts
-        if names != self._names:
-            self._names = names
-        end = TrialEnd(
+        metrics, facts = record.metrics, record.facts
+        how = How(
             succeeded=True,
             reused=reused,
             why=why,
             note=note,
-            number=record.number,
             run=record.run,
-            label=record.label,
-            seed=facts.get(SEED),
-            names=self._names,
-            values=tuple(record.metrics.values()),
-            outputs=record.outputs,
+            counts=tuple([(name, len(values)) for name, values in metrics.items()]),
             facts=NOTHING if facts.keys() <= _ELSEWHERE else facts,
         )
+        condition = (job.index - self._first) % len(self.conditions)
+        if how == self._hows[condition]:
+            how = self._hows[condition]
+        else:
+            self._hows[condition] = how
+        values = tuple(chain.from_iterable(metrics.values()))
+        end = TrialEnd(how, record.number, facts.get(SEED), record.label, values, record.outputs)
         self.keep(job, end)
 
     def _by_replicate(self, condition: str) -> list[TrialEnd | None]:
@@ -154,5 +167,5 @@ class Collected:
 
 
 def _tags_of(end: TrialEnd, metric: str) -> list[dict[str, Any]]:
-    tags: list[dict[str, Any]] | None = end.facts.get(TAGS, {}).get(metric)
+    tags: list[dict[str, Any]] | None = end.how.facts.get(TAGS, {}).get(metric)
     return [{} for _ in dict(end.metrics).get(metric, ())] if tags is None else tags

@@ -14,7 +14,7 @@ from crystallize.errors import in_words
 from crystallize.experiment.compiling.node import Asked, Node
 from crystallize.experiment.folders.user_code import user_traceback
 from crystallize.experiment.objects.hypothesis import Hypothesis
-from crystallize.experiment.results.collect import Collected, TrialEnd
+from crystallize.experiment.results.collect import Collected, How, TrialEnd
 from crystallize.experiment.results.making import Making
 from crystallize.experiment.results.notices import Notices
 from crystallize.experiment.results.result import Result
@@ -49,11 +49,11 @@ class Conclusion:
             self._view.place(event.job.task, event.record.outputs)
         elif isinstance(event, events.JobFailed):
             self._view.start(event.job.task.condition)  # it may not even have been started
-            self._collected.keep(event.job, TrialEnd(error=event.error, why=event.miss.why if event.miss else ""))
+            self._collected.keep(event.job, TrialEnd(How(error=event.error, why=event.miss.why if event.miss else "")))
             logger.error("%s failed: %s", event.job.label, in_words(event.error).partition("\n")[0])
         elif isinstance(event, events.JobBlocked):
             self._view.open(event.job.task.condition)
-            self._collected.keep(event.job, TrialEnd(error=event.error, blocked=True))
+            self._collected.keep(event.job, TrialEnd(How(error=event.error, blocked=True)))
         elif isinstance(event, events.Fetched):
             if event.record is not None and not event.shared:
                 self._collected.fetches.append(event.record)
@@ -101,9 +101,9 @@ class Conclusion:
     def _make_result(self) -> Result:
         node, collected = self._node, self._collected
         errors = {
-            f"{condition}_rep_{replicate}": _with_traceback(end.error)
+            f"{condition}_rep_{replicate}": _with_traceback(end.how.error)
             for condition, replicate, end in collected.all()
-            if end.error is not None
+            if end.how.error is not None
         }
         making = Making(
             collected,

@@ -6,8 +6,11 @@ run, so they come out the same whenever that is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ from crystallize.store.store import Store
 
 FEW_TRIALS = 4
 """The ends of so many take less memory than the result that is made of them."""
+NO_RECORD = -1
+"""In place of the number of a record, of a trial that did not succeed."""
 
 
 @dataclass(slots=True)
@@ -59,12 +64,10 @@ class Making:
         result.pinned, result.fetched = self.pinned, self.fetched
         for condition in collected.conditions:
             ends = [end for _, end in collected.of(condition)]
-            result.reused[condition] = sum(1 for end in ends if end.reused)
-            result.ran[condition] = sum(1 for end in ends if not end.reused and not end.blocked)
-            result.memo_hits += sum(end.facts.get("memo_hits", 0) for end in ends if not end.reused)
-        result.reasons = {
-            f"{condition}_rep_{replicate}": end.why for condition, replicate, end in collected.all() if end.why
-        }
+            result.reused[condition] = sum(1 for end in ends if end.how.reused)
+            result.ran[condition] = sum(1 for end in ends if not end.how.reused and not end.how.blocked)
+            result.memo_hits += sum(end.how.facts.get("memo_hits", 0) for end in ends if not end.how.reused)
+        result.reasons = Reasons(collected.conditions, collected.whys())
         return result
 
     def _artifacts(self) -> dict[str, dict[str, Path]]:
@@ -83,28 +86,65 @@ class Making:
     def _provenance(self) -> dict[str, Any]:
         collected = self.collected
         seeds: dict[str, list[int | None]] = {}
-        numbers: dict[str, dict[int, int]] = {}
+        numbers: dict[str, array[int]] = {}
         for condition in collected.conditions:
-            for replicate, end in collected.of(condition):
-                if end.succeeded:
-                    seeds.setdefault(condition, []).append(end.seed)
-                    numbers.setdefault(condition, {})[replicate] = end.number
+            ends = [(replicate, end) for replicate, end in collected.of(condition) if end.how.succeeded]
+            if ends:
+                seeds[condition] = [end.seed for _, end in ends]
+                numbers[condition] = array("q", [NO_RECORD]) * collected.replicates
+                for replicate, end in ends:
+                    numbers[condition][replicate] = end.number
         return {
             "pipeline_signature": self.signature,
             "replicates": collected.replicates,
             "seeds": seeds,
             "reused_from": {
-                condition: {r: end.run for r, end in collected.of(condition) if end.reused}
+                condition: {r: end.how.run for r, end in collected.of(condition) if end.how.reused}
                 for condition in collected.conditions
             },
             "ctx_changes": ContextChanges(self.root, self.folder, numbers),
         }
 
 
-class ContextChanges(Mapping[str, dict[int, Any]]):
-    """Condition → replicate → provenance records of its steps; read from the store when first asked for."""
+class Reasons(Mapping[str, str]):
+    """``<condition>_rep_<replicate>`` → why it ran. There may be very many, so names are made when they are asked for.
 
-    def __init__(self, root: Path, folder: Path, numbers: Mapping[str, Mapping[int, int]]) -> None:
+    Parameters
+    ----------
+    whys : as the trials follow in a plan; empty for those that did not run.
+    """
+
+    def __init__(self, conditions: Sequence[str], whys: Sequence[str]) -> None:
+        self._conditions, self._whys = conditions, whys
+
+    @cached_property
+    def _named(self) -> dict[str, str]:
+        trials = product(range(len(self._whys) // len(self._conditions)), self._conditions)
+        named = zip(trials, self._whys, strict=True)
+        return {f"{condition}_rep_{replicate}": why for (replicate, condition), why in named if why}
+
+    def __getitem__(self, name: str) -> str:
+        return self._named[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._named)
+
+    def __len__(self) -> int:
+        return len(self._named)
+
+    def __repr__(self) -> str:
+        return repr(self._named)
+
+
+class ContextChanges(Mapping[str, dict[int, Any]]):
+    """Condition → replicate → provenance records of its steps; read from the store when first asked for.
+
+    Parameters
+    ----------
+    numbers : condition → number of the record of each replicate, or `NO_RECORD`.
+    """
+
+    def __init__(self, root: Path, folder: Path, numbers: Mapping[str, Sequence[int]]) -> None:
         self._root, self._folder, self._numbers = root, folder, numbers
         self._loaded: dict[str, dict[int, Any]] = {}
 
@@ -113,7 +153,9 @@ class ContextChanges(Mapping[str, dict[int, Any]]):
             store = Store.open(self._root, folder=self._folder, write=False)
             try:
                 self._loaded[condition] = {
-                    replicate: store.provenance_of(number) for replicate, number in self._numbers[condition].items()
+                    replicate: store.provenance_of(number)
+                    for replicate, number in enumerate(self._numbers[condition])
+                    if number != NO_RECORD
                 }
             finally:
                 store.close()

@@ -24,7 +24,7 @@ class Notices:
         self._store = store
         self._asked = asked
         self._ends = collected.ends()
-        self._ran = [end for end in self._ends if not end.reused]
+        self._ran = [end for end in self._ends if not end.how.reused]
 
     def told(self) -> list[str]:
         """All there is to tell."""
@@ -39,7 +39,7 @@ class Notices:
             told += node.pinned.notices(self._asked.replicates or experiment.replicates)
         if self._collected.fetches:
             told += self._fetched(self._collected.fetches)
-        has_facts = any(end.facts for end in self._ends)
+        has_facts = any(end.how.facts for end in self._ends)
         told += self._of_others()
         if has_facts:
             told += self._two_outcomes()
@@ -72,7 +72,7 @@ class Notices:
         found: dict[str, list[str]] = {}
         own = f"{self._node.experiment.label}/"
         for end in self._ends:
-            if end.reused and not end.label.startswith(own):
+            if end.how.reused and not end.label.startswith(own):
                 found.setdefault(end.label.split("/", 1)[0], []).append(end.label)
         for owner, labels in found.items():
             more = f" and {len(labels) - 1} others of '{owner}'" if len(labels) > 1 else ""
@@ -80,23 +80,23 @@ class Notices:
 
     def _two_outcomes(self) -> Iterator[str]:
         """Trials whose fingerprint has ever yielded two different outcomes; the first of them in words."""
-        differing = [end for end in self._ends if DIFFERS in end.facts]
+        differing = [end for end in self._ends if DIFFERS in end.how.facts]
         if differing:
             more = f" ({len(differing) - 1} other trials likewise)" if len(differing) > 1 else ""
-            yield f"{differing[0].label}: {differing[0].facts[DIFFERS]}{more}; crystallize audit names the step"
+            yield f"{differing[0].label}: {differing[0].how.facts[DIFFERS]}{more}; crystallize audit names the step"
 
     def _not_reusable(self) -> Iterator[str]:
         """Why trials that succeeded will run again, each reason once."""
         by_note: dict[str, list[str]] = {}
         for condition, replicate, end in self._collected.all():
-            if end.note is not None:
-                by_note.setdefault(end.note, []).append(f"{condition}/{replicate}")
+            if end.how.note is not None:
+                by_note.setdefault(end.how.note, []).append(f"{condition}/{replicate}")
         for note, trials in by_note.items():
             yield f"{', '.join(trials[:3])}{' and others' if len(trials) > 3 else ''}: {note}"
 
     def _not_kept(self) -> list[str]:
         """Why steps that are cacheable were not kept in trials that ran, each reason once."""
-        return list(dict.fromkeys(note for end in self._ran for note in end.facts.get("memo_notes", ())))
+        return list(dict.fromkeys(note for end in self._ran for note in end.how.facts.get("memo_notes", ())))
 
     def _without_memos(self) -> list[str]:
         """That steps are cacheable, and memos stay on one machine."""
@@ -108,7 +108,7 @@ class Notices:
     def _unwritten(self) -> Iterator[str]:
         """Declared outputs that trials did not write."""
         declared = {artifact.name for artifact in self._node.experiment.outputs.values()}
-        ended = [end.outputs for end in self._ends if end.succeeded]
+        ended = [end.outputs for end in self._ends if end.how.succeeded]
         for name in sorted(declared):
             lacking = sum([name not in [output.name for output in written] for written in ended])
             if lacking:
@@ -117,7 +117,7 @@ class Notices:
     def _unread(self) -> Iterator[str]:
         """Design 5.5: a treatment must not look like "no effect" because of a misspelt key."""
         for condition in self._collected.conditions:
-            facts = [end.facts for _, end in self._collected.of(condition) if end.succeeded]
+            facts = [end.how.facts for _, end in self._collected.of(condition) if end.how.succeeded]
             if not facts or not all("unread" in each for each in facts):
                 continue
             for key in sorted(set.intersection(*(set(each["unread"]) for each in facts))):
@@ -129,7 +129,7 @@ class Notices:
         """Replicates that share seed, code and data count as one sample, however many there are."""
         by_seed: dict[Any, set[int]] = {}
         for _, replicate, end in self._collected.all():
-            if end.succeeded:
+            if end.how.succeeded:
                 by_seed.setdefault(end.seed, set()).add(replicate)
         for seed, replicates in by_seed.items():
             if seed is not None and len(replicates) > 1:
@@ -141,12 +141,12 @@ class Notices:
 
     def _uncomparable(self) -> Iterator[str]:
         """Replicates whose hypotheses lack a baseline."""
-        compared = {replicate for replicate, end in self._collected.of(BASELINE_CONDITION) if end.succeeded}
+        compared = {replicate for replicate, end in self._collected.of(BASELINE_CONDITION) if end.how.succeeded}
         for condition in self._collected.conditions:
             lacking = [
                 str(replicate)
                 for replicate, end in self._collected.of(condition)
-                if end.succeeded and replicate not in compared
+                if end.how.succeeded and replicate not in compared
             ]
             if lacking:
                 yield f"{condition}: replicates {', '.join(lacking)} have no baseline to compare with"

@@ -78,7 +78,7 @@ class Result:
         self.ran: dict[str, int] = {}
         self.memo_hits = 0
         self.fetched = 0
-        self.reasons: dict[str, str] = {}
+        self.reasons: Mapping[str, str] = {}
         self.notices: list[str] = []
 
     _make: Callable[[], Result]

@@ -179,7 +179,7 @@ class ExperimentView:
     def _settle(self, condition: str, collected: Collected) -> Digest:
         """Brings one condition in line; returns what tells its records from others."""
         ends = collected.of(condition)
-        numbers = [end.number.to_bytes(8, "little") for _, end in ends if end.succeeded]
+        numbers = [end.number.to_bytes(8, "little") for _, end in ends if end.how.succeeded]
         key = digest_of("view/1", *numbers)
         if not numbers and condition != "baseline":
             return key
