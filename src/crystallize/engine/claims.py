@@ -32,17 +32,17 @@ class Claims:
         self._held: dict[int, tuple[Store, Digest]] = {}
         self._twins: dict[int, list[int]] = {}
         self._errors: dict[tuple[Store, Digest], BaseException] = {}
-        self._expected: dict[tuple[Store, Digest], None] = {}
+        self._expected: dict[Store, dict[Digest, None]] = {}
         """Of all jobs that wait; a set of so many would take three times the memory."""
         self._doubles: set[tuple[Store, Digest]] = set()
 
     def expect(self, fingerprint: Digest, store: Store) -> None:
         """Notes that a job was decided to run and will ask for `fingerprint`."""
-        key = (store, fingerprint)
-        if key in self._expected:
-            self._doubles.add(key)
+        expected = self._expected.setdefault(store, {})
+        if fingerprint in expected:
+            self._doubles.add((store, fingerprint))
         else:
-            self._expected[key] = None
+            expected[fingerprint] = None
 
     def is_double(self, fingerprint: Digest, store: Store) -> bool:
         """Whether several jobs were decided to run, so that one of them may have been recorded since."""
@@ -79,8 +79,6 @@ class Claims:
         if error is not None:
             self._errors[held] = error
         del self._holders[held]
-        self._expected.pop(held, None)  # who is decided from now on finds its record
-        if not self._expected:
-            self._expected.clear()  # what is empty is as large as it ever was
+        self._expected[store].pop(fingerprint, None)  # who is decided from now on finds its record
         store.locks.unlock(fingerprint)
         return self._twins.pop(index, [])

@@ -22,13 +22,12 @@ from crystallize.engine.leads import LeadEnd, Leads
 from crystallize.engine.machine import Machine
 from crystallize.engine.manifests import Settled, question_for
 from crystallize.engine.pulse import Pulse
-from crystallize.engine.queues import Queues
+from crystallize.engine.queues import Queued, Queues
 from crystallize.engine.recorder import Recorder, new_record
 from crystallize.engine.schedule import SETTLED, Schedule, State
 from crystallize.engine.spared import Spared
 from crystallize.engine.teller import Teller
 from crystallize.errors import message_of
-from crystallize.fingerprint.manifest import Manifest
 from crystallize.fingerprint.reads.observe import unobserved
 from crystallize.plan import events
 from crystallize.plan.job import Group, Job, Outcome, Yield
@@ -52,13 +51,14 @@ MAY_HAVE_RUN_BEFORE = ("forced", "after", "gone")
 """Kinds of misses at which there may be a record under the very fingerprint."""
 
 
-class _Queued(NamedTuple):
-    """A job that was decided to run, and waits for its turn."""
+class _Finished(NamedTuple):
+    """What is told of a job that ran, when its record is committed."""
 
-    manifest: Manifest
     miss: Miss
-    version: int
-    """What the store's `outside_version` was before it was decided: another run may have recorded the job since."""
+    note: str | None
+    """Why it may not be reused, though it succeeded."""
+    error: BaseException | None
+    """What it failed with, though it left something."""
 
 
 class Driver:
@@ -108,9 +108,7 @@ class Driver:
         self.recorder: Recorder[int] = Recorder()
         self._claims = Claims()
         self._elsewhere: list[int] = []
-        self._misses: dict[int, _Queued] = {}
-        self._uncommitted: dict[int, str | None] = {}
-        self._failures: dict[int, BaseException] = {}
+        self._uncommitted: dict[int, _Finished] = {}
         self.spared = Spared()
         self.interrupted = False
         """Whether the user stopped the run before everything was started."""
@@ -144,16 +142,16 @@ class Driver:
                     self._cancel_unstarted()
                 self._decide_ready()
                 self._follow_leads()
-                index = next(filter(self._may_start, self._queues.startable()), None)
+                queued = next(filter(self._may_start, self._queues.startable()), None)
                 if self._checkpoint is not None:
                     await self._checkpoint()
-                if index is None:
+                if queued is None:
                     await self._wait(running)
-                elif running or self._executors.key(self._group_of(index)):
-                    running.add(asyncio.create_task(self._execute(index)))
+                elif running or self._executors.key(self._group_of(queued.job)):
+                    running.add(asyncio.create_task(self._execute(queued)))
                     await asyncio.sleep(0)
                 else:
-                    await self._execute(index)
+                    await self._execute(queued)
             self._commit()
         finally:
             await self._leads.stop()
@@ -207,8 +205,7 @@ class Driver:
                 if isinstance(decision, Hit):
                     self._reuse(index, decision.record)
                 else:
-                    self._misses[index] = _Queued(question.manifest, decision, self._versions[store])
-                    self._queues.put(index)
+                    self._queues.put(Queued(index, question.manifest, decision, self._versions[store]))
                     self._claims.expect(question.manifest.fingerprint, store)
                     if decision.kind == "forced" and not self._fetches(index):
                         self.spared.note(question, store)
@@ -217,7 +214,6 @@ class Driver:
         self._commit_upstream_of(index)
         if self._schedule.has_consumers(index):
             self._settled.keep(index, record)
-        self._misses.pop(index, None)
         self._schedule.settle(index, State.REUSED)
         self._teller.tell_settled(events.JobReused(self._plan.jobs[index], record))
 
@@ -228,8 +224,8 @@ class Driver:
         for group in self._queues.led():
             error = self._teller.begin(group)
             if error is not None:
-                for index in self._queues.take_unasked(group):
-                    self._fail(index, error, self._misses[index].miss, 0.0)
+                for queued in self._queues.take_unasked(group):
+                    self._fail(queued.job, error, queued.miss, 0.0)
             elif not self._leads.has_begun(group):
                 self._teller.hold(group)
                 self._leads.begin(group)
@@ -245,19 +241,18 @@ class Driver:
             if ended.error is not None:
                 self._fail(index, ended.error, None, 0.0)
                 continue
-            self._misses.pop(index, None)
             below = self._schedule.settle(index, State.CANCELLED)
             self._teller.tell_settled(events.JobCancelled(job))
             for each in below:
                 self._teller.tell_blocked(self._plan.jobs[each], f"{job.label}, which it reads, was not asked for")
         self._teller.release(ended.group, ended.error)
 
-    def _may_start(self, index: int) -> bool:
+    def _may_start(self, queued: Queued) -> bool:
+        index, manifest, miss, version = queued
         job = self._plan.jobs[index]
         if self.recorder.due:
             self._commit()
         self._commit_upstream_of(index)
-        manifest, miss, version = self._misses[index]
         store = self._store_of(index)
         store.database.require_writable(f"{job.label} has to run ({miss.why})")
         # What was told just now may have said that nothing more is to start.
@@ -284,13 +279,13 @@ class Driver:
         self._teller.tell_started(job, miss)
         return True
 
-    async def _execute(self, index: int) -> None:
-        job = self._settled.final(self._plan.jobs[index])
+    async def _execute(self, queued: Queued) -> None:
+        job = self._settled.final(self._plan.jobs[queued.job])
         workspace = Workspace(
-            self._store_of(index),
+            self._stores[job.group],
             self._inputs(job),
             run=self._runs[job.group],
-            only_this_run=self._misses[index].miss.kind in DISCARDS_EARLIER,
+            only_this_run=queued.miss.kind in DISCARDS_EARLIER,
         )
         workspace.tell = partial(self._teller.tell_emitted, job)
         self.pulse.begin(job, workspace)
@@ -302,9 +297,9 @@ class Driver:
 
             if isinstance(error, KeyboardInterrupt) or is_being_cancelled():
                 raise
-            self._fail(index, error, self._misses[index].miss, perf_counter() - started)
+            self._fail(job.index, error, queued.miss, perf_counter() - started)
         else:
-            self._done(index, outcome, workspace, perf_counter() - started)
+            self._done(queued, outcome, workspace, perf_counter() - started)
         finally:
             self.pulse.end(job)
             workspace.close()
@@ -318,36 +313,31 @@ class Driver:
 
     # settling
 
-    def _done(self, index: int, outcome: Outcome, workspace: Workspace, seconds: float) -> None:
-        job = self._plan.jobs[index]
+    def _done(self, queued: Queued, outcome: Outcome, workspace: Workspace, seconds: float) -> None:
+        index, manifest, miss, _ = queued
+        job, store = self._plan.jobs[index], self._store_of(index)
         failed = None if outcome.error is None else "it failed"
         unrecordable = failed or outcome.unrecordable or workspace.changed_input()
-        record = new_record(job, self._misses[index].manifest, outcome, workspace, seconds, unrecordable)
-        may_have_run = self._misses[index].miss.kind in MAY_HAVE_RUN_BEFORE and not self._fetches(index)
-        if unrecordable is None and may_have_run:
-            record = compared(record, self._store_of(index))
+        record = new_record(job, manifest, outcome, workspace, seconds, unrecordable)
+        if unrecordable is None and miss.kind in MAY_HAVE_RUN_BEFORE and not self._fetches(index):
+            record = compared(record, store)
         if self._schedule.has_consumers(index):
             self._settled.keep(index, Yield(workspace.outputs, outcome.metrics, outcome.facts))
-        self.recorder.add(self._store_of(index), record, index)
-        self._uncommitted[index] = unrecordable
+        self.recorder.add(store, record, index)
+        self._uncommitted[index] = _Finished(miss, unrecordable, outcome.error)
         if outcome.error is None:
             self._schedule.settle(index, State.DONE)
-        else:
-            self._failures[index] = outcome.error
 
     def _commit(self) -> None:
         """Commits what is finished, frees its fingerprints, tells of it, and decides the jobs that waited for it."""
         for index, record in self.recorder.flush():
-            note = self._uncommitted.pop(index)
-            if index in self._failures:
-                self._fail(index, self._failures.pop(index), self._misses[index].miss, record.seconds)
+            miss, note, error = self._uncommitted.pop(index)
+            if error is not None:
+                self._fail(index, error, miss, record.seconds)
                 continue
             if note is None and record.number == 0:
                 note = "its metrics cannot be kept"
             twins = self._claims.release(index)
-            miss = self._misses.pop(index).miss
-            if not self._misses:
-                self._misses.clear()  # what is empty is as large as it ever was
             self._floors.lift(self._plan.jobs[index])
             self._teller.tell_settled(events.JobDone(self._plan.jobs[index], record, miss, note))
             self._decide(twins)
@@ -363,7 +353,6 @@ class Driver:
         job = self._plan.jobs[index]
         if miss is not None and miss.kind in ("forced", "after"):
             self._floors.put(job)
-        self._misses.pop(index, None)
         blocked = self._schedule.settle(index, State.FAILED)
         self._teller.tell_settled(events.JobFailed(job, error, miss, seconds))
         for below in blocked:
@@ -385,7 +374,6 @@ class Driver:
         waiting, self._elsewhere = [*self._queues.take_all(), *self._elsewhere], []
         stopped = self._schedule.cancel_unstarted()
         for index in waiting:
-            self._misses.pop(index, None)
             stopped += [index, *self._schedule.settle(index, State.CANCELLED)]
         for index in stopped:
             self._teller.tell_settled(events.JobCancelled(self._plan.jobs[index]))
