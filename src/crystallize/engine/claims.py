@@ -79,6 +79,9 @@ class Claims:
         if error is not None:
             self._errors[held] = error
         del self._holders[held]
-        self._expected[store].pop(fingerprint, None)  # who is decided from now on finds its record
+        expected = self._expected[store]
+        expected.pop(fingerprint, None)  # who is decided from now on finds its record
+        if not expected:
+            expected.clear()  # what is empty still has the room of all that ever were in it
         store.locks.unlock(fingerprint)
         return self._twins.pop(index, [])

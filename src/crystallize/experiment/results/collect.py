@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, product
 from types import MappingProxyType
@@ -15,6 +16,8 @@ from crystallize.store.record import Output, Record
 
 SEED = "seed"
 """The fact of a trial's record: the seed that it was given."""
+_CONTENT = struct.Struct("<32sQ")
+"""Digest and size of one output."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 _ELSEWHERE = frozenset({SEED, RESTS_ON})
 """Facts that need no keeping as such."""
@@ -37,6 +40,8 @@ class How(NamedTuple):
     """That made the record."""
     counts: tuple[tuple[str, int], ...] = ()
     """Each metric, and how many values were recorded of it."""
+    files: tuple[tuple[str, str, bool], ...] = ()
+    """Of each output its name, the step that wrote it, and whether it is a folder."""
     facts: Mapping[str, Any] = NOTHING
     """Those of the record beside the seed."""
 
@@ -52,7 +57,8 @@ class TrialEnd(NamedTuple):
     """Of the record."""
     values: tuple[Any, ...] = ()
     """Of all metrics, one after the other as `How.counts` has them."""
-    outputs: tuple[Output, ...] = ()
+    contents: bytes = b""
+    """Of each output the digest and the size, packed: as tuples they would take more than all the rest."""
 
     @property
     def metrics(self) -> Iterator[tuple[str, Sequence[Any]]]:
@@ -61,6 +67,12 @@ class TrialEnd(NamedTuple):
         for name, count in self.how.counts:
             yield name, self.values[start : start + count]
             start += count
+
+    @property
+    def outputs(self) -> list[Output]:
+        """What it wrote."""
+        contents = zip(self.how.files, _CONTENT.iter_unpack(self.contents), strict=True)
+        return [Output(name, step, digest, size, is_tree) for (name, step, is_tree), (digest, size) in contents]
 
 
 class Collected:
@@ -149,6 +161,7 @@ class Collected:
             note=note,
             run=record.run,
             counts=tuple([(name, len(values)) for name, values in metrics.items()]),
+            files=tuple([(output.name, output.step, output.is_tree) for output in record.outputs]),
             facts=NOTHING if facts.keys() <= _ELSEWHERE else facts,
         )
         condition = (job.index - self._first) % len(self.conditions)
@@ -157,7 +170,8 @@ class Collected:
         else:
             self._hows[condition] = how
         values = tuple(chain.from_iterable(metrics.values()))
-        end = TrialEnd(how, record.number, facts.get(SEED), record.label, values, record.outputs)
+        contents = b"".join([_CONTENT.pack(output.digest, output.size_bytes) for output in record.outputs])
+        end = TrialEnd(how, record.number, facts.get(SEED), record.label, values, contents)
         self.keep(job, end)
 
     def _by_replicate(self, condition: str) -> list[TrialEnd | None]:

@@ -76,7 +76,7 @@ class Making:
         for condition in self.collected.conditions:
             known: set[str] = set()
             for replicate, end in self.collected.of(condition):
-                written = {output.name: output.step for output in end.outputs}
+                written = {name: step for name, step, _ in end.how.files}
                 for name in [name for name in written if name not in known]:
                     known.add(name)
                     path = Path(f"{self.top}/replicate_{replicate}/{condition}/{written[name]}/{name}")

@@ -108,9 +108,9 @@ class Notices:
     def _unwritten(self) -> Iterator[str]:
         """Declared outputs that trials did not write."""
         declared = {artifact.name for artifact in self._node.experiment.outputs.values()}
-        ended = [end.outputs for end in self._ends if end.how.succeeded]
+        ended = [end.how.files for end in self._ends if end.how.succeeded]
         for name in sorted(declared):
-            lacking = sum([name not in [output.name for output in written] for written in ended])
+            lacking = sum([name not in [file for file, _, _ in written] for written in ended])
             if lacking:
                 yield f"output '{name}' is declared, and {lacking} of {len(ended)} trials did not write it"
 

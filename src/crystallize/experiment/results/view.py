@@ -216,9 +216,10 @@ class ExperimentView:
     def _files(self, condition: str, ends: Iterable[tuple[int, TrialEnd]]) -> Iterator[ViewFile]:
         """The artifacts of a condition, placed where they are not."""
         for replicate, end in ends:
-            self.place(Trial(condition, replicate, None), end.outputs)
-            times = self._placed[condition].times(replicate, len(end.outputs))
-            for output, time in zip(end.outputs, times, strict=True):
+            outputs = end.outputs
+            self.place(Trial(condition, replicate, None), outputs)
+            times = self._placed[condition].times(replicate, len(outputs))
+            for output, time in zip(outputs, times, strict=True):
                 path = self._path(condition, replicate, output)
                 yield ViewFile(path, output.digest, output.size_bytes, time, output.is_tree)
 
@@ -234,7 +235,7 @@ class ExperimentView:
             return
         steps: dict[str, str] = {}
         for _, _, end in collected.all():
-            steps.update((output.name, output.step) for output in end.outputs)
+            steps.update((name, step) for name, step, _ in end.how.files)
         about = {"replicates": collected.replicates, "id": self._identity(), "name": self._named}
         metadata = json.dumps(about).encode()
         contents = {
