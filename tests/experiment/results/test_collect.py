@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from crystallize.experiment.results.collect import Collected, How, TrialEnd
-from crystallize.fingerprint.digest import digest_of
+from crystallize.fingerprint.digest import Digest, digest_of
 from crystallize.fingerprint.manifest import PartTable
 from crystallize.plan.job import Job
-from crystallize.store.record import Record
+from crystallize.store.record import Output, Record
 from crystallize.store.reuse import Use
 
 FIRST = 5
+DIGESTS = st.binary(min_size=32, max_size=32).map(Digest)
 
 
 def job(position: int) -> Job:
@@ -63,7 +67,45 @@ def test_trials_that_ended_alike_share_how_they_did() -> None:
     one, other = collected.ends()
 
     assert one.how is other.how
-    assert [dict(end.metrics) for end in (one, other)] == [{"loss": [0.5], "part": [0]}, {"loss": [0.5], "part": [1]}]
+    assert [dict(end.metrics) for end in (one, other)] == [
+        {"loss": (0.5,), "part": (0,)},
+        {"loss": (0.5,), "part": (1,)},
+    ]
+
+
+def test_conditions_that_ran_for_reasons_of_their_own_share_theirs() -> None:
+    collected = Collected(("baseline", "high"), 2, FIRST)
+    for position in range(4):
+        collected.keep_record(job(position), record(value=[position]), why=("one", "other")[position % 2])
+    ends = collected.ends()
+
+    assert ends[0].how is ends[2].how
+    assert ends[1].how is ends[3].how
+    assert collected.whys() == ["one", "other", "one", "other"]
+
+
+def test_a_trial_that_has_not_ended_ran_for_no_reason() -> None:
+    collected = Collected(("baseline",), 2, FIRST)
+    collected.keep_record(job(1), record(value=[1]), why="first run")
+
+    assert collected.whys() == ["", "first run"]
+
+
+@given(st.lists(st.builds(Output, st.text(), st.text(), DIGESTS, st.integers(0, 2**63 - 1), st.booleans())))
+def test_outputs_are_those_of_the_record(outputs: list[Output]) -> None:
+    collected = Collected(("baseline",), 1, FIRST)
+    collected.keep_record(job(0), record(value=[1])._replace(outputs=tuple(outputs)))
+
+    assert collected.ends()[0].outputs == outputs
+
+
+@given(st.dictionaries(st.text(), st.lists(st.integers())))
+def test_metrics_are_those_of_the_record(metrics: dict[str, list[int]]) -> None:
+    collected = Collected(("baseline",), 1, FIRST)
+    collected.keep_record(job(0), record(**metrics))
+
+    assert collected.metrics("baseline") == metrics
+    assert {name: list(values) for name, values in collected.ends()[0].metrics} == metrics
 
 
 def test_origins_are_told_only_where_a_replicate_is_missing_or_has_several_values() -> None:

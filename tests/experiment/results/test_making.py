@@ -94,6 +94,29 @@ def test_a_result_looked_at_late_is_that_of_its_own_run(tmp_path: Path) -> None:
     assert late.ran == {"baseline": 0, "wrong": 1, "two": 0}
 
 
+def test_reasons_and_provenance_name_what_ran_and_what_succeeded(tmp_path: Path) -> None:
+    treatments = [Treatment("wrong", {"value": -1}), Treatment("two", {"value": 2})]
+    experiment(tmp_path, replicates=2).run(strategy="resume")
+    result = experiment(tmp_path, replicates=3, treatments=treatments).run(strategy="resume")
+
+    assert list(result.reasons) == [
+        "wrong_rep_0",
+        "two_rep_0",
+        "wrong_rep_1",
+        "two_rep_1",
+        "baseline_rep_2",
+        "wrong_rep_2",
+        "two_rep_2",
+    ]
+    assert result.reasons == dict.fromkeys(result.reasons, "first run")
+    assert "baseline_rep_0" not in result.reasons
+    assert repr(result.reasons) == repr(dict(result.reasons))
+    assert pickle.loads(pickle.dumps(result)).reasons == result.reasons
+    changes = result.provenance["ctx_changes"]
+    assert {condition: list(changes[condition]) for condition in changes} == {"baseline": [0, 1, 2], "two": [0, 1, 2]}
+    assert all(records for condition in changes for records in changes[condition].values())
+
+
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda result: pickle.loads(pickle.dumps(result))])
 def test_a_copy_of_a_result_that_is_not_made_is_whole(tmp_path: Path, again: Callable[[Any], Any]) -> None:
     result = experiment(tmp_path).run()
