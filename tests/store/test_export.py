@@ -70,7 +70,7 @@ def test_what_is_exported_is_reused_elsewhere(store: Store, other: Store, tmp_pa
     assert other.provenance_of(1) == {"n": 1}
     other.lay(decision.record.outputs[0], tmp_path / "laid")
     assert (tmp_path / "laid/weights").read_bytes() == LARGE
-    assert other.find_many([job(9).fingerprint]) == {}
+    assert other.lookup.all([job(9).fingerprint]) == {}
     assert verify(other).is_sound
 
 

@@ -31,7 +31,7 @@ def test_a_record_comes_back_as_it_was_returned(store: Store) -> None:
     assert (put.number, put.run, put.seconds, put.kind, put.facts) == (1, 3, 1.5, "trial/1", {"seed": 7})
     assert store.record(1) == put
     assert store.last_of_label("a/baseline/0") == put
-    assert store.find_many([put.fingerprint]) == {put.fingerprint: [put]}
+    assert store.lookup.all([put.fingerprint]) == {put.fingerprint: [put]}
 
 
 def test_records_are_there_for_the_next_process(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_many_fingerprints_are_found_newest_first(store: Store) -> None:
     store.put_many([new(job(n % 600)) for n in range(1200)])
     wanted = [job(n).fingerprint for n in range(700)]
 
-    found = store.find_many(wanted)
+    found = store.lookup.all(wanted)
 
     assert [found[f][0].number for f in wanted[:600]] == [n + 601 for n in range(600)]
     assert all(found[f][1].number == n + 1 for n, f in enumerate(wanted[:600]))
@@ -62,7 +62,7 @@ def test_many_fingerprints_are_found_newest_first(store: Store) -> None:
 def test_records_whose_jobs_wrote_the_same_share_their_outputs(store: Store) -> None:
     store.put_many([new(job(seed=n), **wrote(store, "x.json", b"{}")) for n in range(2)])
 
-    [[first], [second]] = store.find_many([job(seed=n).fingerprint for n in range(2)]).values()
+    [[first], [second]] = store.lookup.all([job(seed=n).fingerprint for n in range(2)]).values()
 
     assert first.outputs is second.outputs
 
@@ -93,7 +93,7 @@ def test_what_cannot_be_kept_is_not_recorded_but_its_outputs_are(
 
     assert (first.number, second.number) == (0, 1)
     assert store.read_bytes(fields["outputs"][0]) == b"x"
-    assert store.find_many([job().fingerprint]) == {}
+    assert store.lookup.all([job().fingerprint]) == {}
     assert "a/baseline/0: not recorded: metric 'lock': cannot be kept" in caplog.text
 
 
@@ -292,7 +292,7 @@ def test_damage_found_later_is_told_and_the_next_run_starts_anew(tmp_path: Path)
 
     damaged = Store.open(tmp_path)
     with pytest.raises(StoreError, match="is damaged; it was set aside as"):
-        damaged.find_many([job(n).fingerprint for n in range(200)])
+        damaged.lookup.all([job(n).fingerprint for n in range(200)])
     damaged.close()
     again = Store.open(tmp_path)
     number = again.latest_number()
@@ -339,7 +339,7 @@ def test_processes_that_open_and_write_at_once_lose_nothing(tmp_path: Path) -> N
         worker.join()
 
     store = Store.open(tmp_path / "data")
-    found = store.find_many([job(n).fingerprint for n in range(350)])
+    found = store.lookup.all([job(n).fingerprint for n in range(350)])
     store.close()
 
     assert [worker.exitcode for worker in workers] == [0, 0, 0]

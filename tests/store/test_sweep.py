@@ -89,7 +89,7 @@ def test_metrics_and_manifests_stay_when_blobs_go(store: Store) -> None:
     recorded(store, 0.1, LARGE, metrics={"acc": [0.75]})
 
     sweep(store, Rules(keep_last=0))
-    [[record]] = store.find_many([job(0.1).fingerprint]).values()
+    [[record]] = store.lookup.all([job(0.1).fingerprint]).values()
 
     assert record.metrics == {"acc": [0.75]}
     assert store.manifest_of(record.number) == ("trial/1", list(job(0.1).parts()))

@@ -2,7 +2,7 @@
 
 Jobs of a chain are decided one by one, and a statement costs more than a row. Records that were made one after the
 other are mostly asked for one after the other: whoever asks so is given what follows with it, twice as much each time
-(after the read-ahead of files). It is all that there is under a fingerprint, serves once, and is void as soon as
+(after the read-ahead of files). It is the newest that there is under a fingerprint, serves once, and is void as soon as
 anybody has written anything. Decides nothing.
 """
 
@@ -26,10 +26,11 @@ NEAR = 8
 FARTHEST = 256
 """More at a time gain nothing, and take memory."""
 
-_UNDER = SELECT_RECORD + "WHERE fingerprint IN ({keys}) ORDER BY number DESC"
-_FOLLOWING = (
-    SELECT_RECORD + "WHERE fingerprint IN (SELECT fingerprint FROM records WHERE number > ? ORDER BY number LIMIT ?)"
-    " ORDER BY number DESC"
+_NEWEST_OF = "WHERE number IN (SELECT max(number) FROM records WHERE fingerprint IN ({keys}) GROUP BY fingerprint)"
+_NEWEST = SELECT_RECORD + "WHERE fingerprint = ? ORDER BY number DESC LIMIT 1"
+_NEWEST_OF_MANY = SELECT_RECORD + _NEWEST_OF
+_FOLLOWING = SELECT_RECORD + _NEWEST_OF.format(
+    keys="SELECT fingerprint FROM records WHERE number > ? ORDER BY number LIMIT ?"
 )
 
 
@@ -38,8 +39,8 @@ class Held(NamedTuple):
 
     state: tuple[int, tuple[int, int]] | None
     """When it was read: the version of others' data, and our own changes."""
-    rows: dict[Digest, list[Row]]
-    """Fingerprint → all that there is under it, newest first."""
+    rows: dict[Digest, Row]
+    """Fingerprint → the newest that there is under it."""
     there: set[bytes]
     """Digests of small files that are there."""
 
@@ -69,15 +70,16 @@ class Ahead:
         self._held = NOTHING
         return None
 
-    def rows_under(self, fingerprints: Sequence[Digest], held: Held | None) -> Iterable[Row]:
-        """The rows of all records under the fingerprints, newest first for each of these."""
+    def newest_rows(self, fingerprints: Sequence[Digest], held: Held | None) -> Iterable[Row]:
+        """The row of the newest record under each of the fingerprints."""
         if len(fingerprints) != 1:
-            return self._database.read_for(_UNDER, fingerprints)
-        rows = None if held is None else held.rows.pop(fingerprints[0], None)
-        if rows is None:
-            rows = list(self._database.read_for(_UNDER, fingerprints))
-            if rows:
-                self._follow(rows[0][0])
+            return self._database.read_for(_NEWEST_OF_MANY, fingerprints)
+        row = None if held is None else held.rows.pop(fingerprints[0], None)
+        if row is not None:
+            return [row]
+        rows = self._database.read(_NEWEST, fingerprints)
+        if rows:
+            self._follow(rows[0][0])
         return rows
 
     def absent(self, outputs: Iterable[Output], held: Held | None) -> set[Digest]:
@@ -94,10 +96,8 @@ class Ahead:
         if self._window < NEAR:
             return
         state = self._database.version_of_data(), self._database.changes
-        rows: dict[Digest, list[Row]] = {}
-        for row in self._database.read(_FOLLOWING, (number, self._window)):
-            rows.setdefault(row[1], []).append(row)
-        outputs = [under[0][5] for under in rows.values() if isinstance(under[0][5], bytes)]  # unless damaged
+        rows: dict[Digest, Row] = {row[1]: row for row in self._database.read(_FOLLOWING, (number, self._window))}
+        outputs = [row[5] for row in rows.values() if isinstance(row[5], bytes)]  # unless damaged
         there = self._blobs.small_among(digest for cell in outputs for digest in packed_digests(cell))
         self._held = Held(state, rows, there)
         self._last += self._window

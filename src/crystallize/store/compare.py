@@ -58,7 +58,7 @@ def compared(record: NewRecord, store: Store) -> NewRecord:
 
     Records whose jobs read other files are no other outcome of the same.
     """
-    for earlier in store.newest_of(record.manifest.fingerprint, LOOKED_AT):
+    for earlier in store.lookup.last(record.manifest.fingerprint, LOOKED_AT):
         if store.observations_of(earlier.number) == record.observations:
             said = _difference(earlier, record) or earlier.facts.get(DIFFERS)
             return record if said is None else record._replace(facts={**record.facts, DIFFERS: said})

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 from crystallize.errors import PinnedRecordGone
+from crystallize.fingerprint.digest import Digest
 from crystallize.fingerprint.manifest import Change, Manifest, diff
 from crystallize.store.ahead import Held
 from crystallize.store.details import Previous
@@ -27,9 +28,9 @@ class Use:
 
     __slots__ = ()
 
-    def admits(self, under: Sequence[Record], run: int) -> Sequence[Record]:
-        """Those that may serve, newest first, of the records under the fingerprint."""
-        return under
+    def admits(self, record: Record, run: int) -> bool:
+        """Whether a record under the fingerprint may serve in the run of this number; 0: outside a run."""
+        return True
 
 
 class Force(NamedTuple):
@@ -38,9 +39,9 @@ class Force(NamedTuple):
     why: str
     """One word or two: ``rerun``."""
 
-    def admits(self, under: Sequence[Record], run: int) -> Sequence[Record]:
-        """See `Use.admits`; `run` is the number of the present run."""
-        return [record for record in under if run > 0 and record.run == run]
+    def admits(self, record: Record, run: int) -> bool:
+        """See `Use.admits`."""
+        return 0 < run == record.run
 
 
 class After(NamedTuple):
@@ -50,9 +51,9 @@ class After(NamedTuple):
     why: str
     """``completion marker removed``, ``failed since``."""
 
-    def admits(self, under: Sequence[Record], run: int) -> Sequence[Record]:
+    def admits(self, record: Record, run: int) -> bool:
         """See `Use.admits`."""
-        return [record for record in under if record.number > self.number]
+        return record.number > self.number
 
 
 class Exactly(NamedTuple):
@@ -122,15 +123,19 @@ def decide_many(questions: Sequence[Question], store: Store, run: int = 0) -> li
     Raises PinnedRecordGone when a policy names a record that is gone or has lost an output.
     """
     ahead = store.read_ahead()
-    under = store.find_many([q.manifest.fingerprint for q in questions if _asks_store(q, run)], ahead)
-    admitted = [_admit(q, under.get(q.manifest.fingerprint, ()), store, run) for q in questions]
+    asked = [question for question in questions if _asks_store(question, run)]
+    own = [question.manifest.fingerprint for question in asked if isinstance(question.policy, Force)]
+    free = [question.manifest.fingerprint for question in asked if not isinstance(question.policy, Force)]
+    newest, made = store.lookup.newest(free, ahead), store.lookup.newest_of_run(own, run)
+    admitted = [_admit(q, made if isinstance(q.policy, Force) else newest, store, run) for q in questions]
     flaws = _flaws([records[0] for records in admitted if records], store, ahead)
+    _add_older(questions, admitted, flaws, store, run)
     decisions = [_climb(q, records, flaws, store) for q, records in zip(questions, admitted, strict=True)]
     unanswered = [index for index, decision in enumerate(decisions) if decision is None]
     previous = store.previous_of([questions[index].label for index in unanswered]) if unanswered else {}
     for index in unanswered:
         question = questions[index]
-        discarded = not admitted[index] and question.manifest.fingerprint in under
+        discarded = not admitted[index] and question.manifest.fingerprint in newest
         flaw = flaws[admitted[index][0].number] if admitted[index] else None
         decisions[index] = _explain(question, discarded, flaw, previous.get(question.label), store)
     return [decision for decision in decisions if decision is not None]
@@ -191,13 +196,29 @@ def _asks_store(question: Question, run: int) -> bool:
     return run > 0 or not isinstance(question.policy, Force)
 
 
-def _admit(question: Question, under: Sequence[Record], store: Store, run: int) -> Sequence[Record]:
-    """The records that the policy lets serve, newest first, given those under the fingerprint."""
+def _admit(question: Question, newest: Mapping[Digest, Record], store: Store, run: int) -> list[Record]:
+    """The newest record, if the policy lets it serve; `newest` knows it by fingerprint."""
     policy = question.policy
     if isinstance(policy, Exactly):
         pinned = store.record(policy.number)
-        return () if pinned is None else (pinned,)
-    return policy.admits(under, run)
+        return [] if pinned is None else [pinned]
+    record = newest.get(question.manifest.fingerprint)
+    return [] if record is None or not policy.admits(record, run) else [record]
+
+
+def _add_older(
+    questions: Sequence[Question], admitted: Sequence[list[Record]], flaws: Mapping[int, Flaw], store: Store, run: int
+) -> None:
+    """Adds the older records that the policy lets serve, newest first, where the newest has a flaw."""
+    flawed = [
+        (question.manifest.fingerprint, question.policy, records)
+        for question, records in zip(questions, admitted, strict=True)
+        if records and records[0].number in flaws and not isinstance(question.policy, Exactly)
+    ]
+    under = store.lookup.all([fingerprint for fingerprint, _, _ in flawed]) if flawed else {}
+    for fingerprint, policy, records in flawed:
+        number = records[0].number
+        records += [each for each in under[fingerprint] if each.number < number and policy.admits(each, run)]
 
 
 def _flaws(records: Sequence[Record], store: Store, ahead: Held | None = None) -> dict[int, Flaw]:

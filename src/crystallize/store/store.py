@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -27,6 +27,7 @@ from crystallize.store.details import Details, Previous
 from crystallize.store.home import make_home
 from crystallize.store.intake import Kept
 from crystallize.store.locks import Locks, is_locked
+from crystallize.store.lookup import Lookup
 from crystallize.store.memo import Memos
 from crystallize.store.observed import Observed, Surveys, marked
 from crystallize.store.record import NewRecord, Output, Record
@@ -72,6 +73,7 @@ class Store:
         self.memos = Memos(database, self._blobs, folder)
         self.swept = Swept(database)
         self._ahead = Ahead(database, self._blobs)
+        self.lookup = Lookup(database, self._ahead)
         self._details = Details(database)
         self._observed = Observed(database)
         self._remembered = Remembered(database)
@@ -149,29 +151,6 @@ class Store:
         """The highest record number ever given; 0 in an empty store. Numbers are never given twice."""
         rows = self.database.read("SELECT seq FROM sqlite_sequence WHERE name = 'records'")
         return int(rows[0][0]) if rows else 0
-
-    def find_many(self, fingerprints: Sequence[Digest], ahead: Held | None = None) -> dict[Digest, list[Record]]:
-        """Fingerprint → its records, newest first; absent when there are none.
-
-        A record that cannot be read is left out with a warning.
-
-        Parameters
-        ----------
-        ahead : what `read_ahead` has just given, to serve as well.
-        """
-        found: dict[Digest, list[Record]] = {}
-        for row in self._ahead.rows_under(fingerprints, ahead):
-            record = record_of(row)
-            if record is not None:
-                found.setdefault(record.fingerprint, []).append(record)
-        return found
-
-    def newest_of(self, fingerprint: Digest, limit: int) -> Iterator[Record]:
-        """The last records under a fingerprint, newest first."""
-        rows = self.database.read(
-            SELECT_RECORD + "WHERE fingerprint = ? ORDER BY number DESC LIMIT ?", (fingerprint, limit)
-        )
-        yield from (record for record in map(record_of, rows) if record is not None)
 
     def last_of_label(self, label: str) -> Record | None:
         """The newest record of a label."""
@@ -262,7 +241,9 @@ class Store:
     def missing_outputs(self, records: Sequence[Record], ahead: Held | None = None) -> dict[int, str]:
         """Record number → a sentence about the first of its outputs that is not there, if one is not.
 
-        For `ahead` see `find_many`.
+        Parameters
+        ----------
+        ahead : what `read_ahead` has just given, to serve as well.
         """
         absent = self._ahead.absent([output for record in records for output in record.outputs], ahead)
         if not absent:
