@@ -218,7 +218,7 @@ def _add_older(
     under = store.lookup.all([fingerprint for fingerprint, _, _ in flawed]) if flawed else {}
     for fingerprint, policy, records in flawed:
         number = records[0].number
-        records += [each for each in under[fingerprint] if each.number < number and policy.admits(each, run)]
+        records += [each for each in under.get(fingerprint, ()) if each.number < number and policy.admits(each, run)]
 
 
 def _flaws(records: Sequence[Record], store: Store, ahead: Held | None = None) -> dict[int, Flaw]:
