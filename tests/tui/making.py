@@ -126,6 +126,7 @@ async def choose(pilot: Pilot[None], name: str) -> None:
     await until(pilot, lambda: getattr(pilot.app.screen, "chosen_name", None) == name)
     await pilot.press("enter")
     await until(pilot, lambda: isinstance(pilot.app.focused, ExperimentTree))
+    await pilot.pause()
 
 
 async def screen_of(pilot: Pilot[None], kind: type[S]) -> S:
