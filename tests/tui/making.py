@@ -122,14 +122,11 @@ async def on_run_screen(project: Path, name: str, key: str = "enter") -> AsyncIt
 
 async def choose(pilot: Pilot[None], name: str) -> None:
     """Puts the cursor on an experiment of the list, by searching for it."""
-    await pilot.press("slash", *name, "enter")
-
-    def chosen() -> bool:
-        # The search finds it before enter has left the search; the next enter is for the list.
-        tree = pilot.app.focused
-        return isinstance(tree, ExperimentTree) and tree.item is not None and tree.item.name == name
-
-    await until(pilot, chosen)
+    await pilot.press("slash", *name)
+    await until(pilot, lambda: getattr(pilot.app.screen, "chosen_name", None) == name)
+    await pilot.press("enter")
+    await until(pilot, lambda: isinstance(pilot.app.focused, ExperimentTree))
+    await pilot.pause()
 
 
 async def screen_of(pilot: Pilot[None], kind: type[S]) -> S:

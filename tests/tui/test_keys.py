@@ -230,6 +230,20 @@ async def test_a_search_is_given_up_with_escape_and_left_with_down(tmp_path: Pat
         await until(pilot, lambda: "📈 consumer" in seen(pilot))
 
 
+async def test_a_search_that_finds_nothing_keeps_the_keys_until_its_words_fit(tmp_path: Path) -> None:
+    write_graph(tmp_path)
+
+    async with opened(tmp_path) as pilot:
+        search = pilot.app.screen.query_one("#search")
+        await pilot.press("slash", *"prodx", "enter")
+        await until(pilot, lambda: "nothing is called like “prodx”" in seen(pilot))
+        assert search.has_focus
+
+        await pilot.press("backspace", "enter")
+
+        await until(pilot, lambda: pilot.app.screen.query_one(Tree).has_focus and "producer" in seen(pilot))
+
+
 async def test_the_palette_has_the_commands_of_crystallize(tmp_path: Path) -> None:
     async with opened(tmp_path) as pilot:
         await pilot.press("ctrl+p")

@@ -260,13 +260,16 @@ class SelectScreen(Screen[None]):
             self._show()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        self._find()
-        self._tree.focus()
+        self._go_to_found()
 
     def on_key(self, event: Any) -> None:
-        """Out of the search into what it found."""
         if event.key == "down" and self.query_one("#search").has_focus:
-            self._find()
+            self._go_to_found()
+
+    def _go_to_found(self) -> None:
+        """Out of the search into what it found; where that is nothing, its words can be corrected."""
+        self._find()
+        if self._tree.display:
             self._tree.focus()
 
     def action_choose(self, start: bool) -> None:
