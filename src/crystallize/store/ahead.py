@@ -26,11 +26,14 @@ NEAR = 8
 FARTHEST = 256
 """More at a time gain nothing, and take memory."""
 
-_NEWEST_OF = "WHERE number IN (SELECT max(number) FROM records WHERE fingerprint IN ({keys}) GROUP BY fingerprint)"
 _NEWEST = SELECT_RECORD + "WHERE fingerprint = ? ORDER BY number DESC LIMIT 1"
-_NEWEST_OF_MANY = SELECT_RECORD + _NEWEST_OF
-_FOLLOWING = SELECT_RECORD + _NEWEST_OF.format(
-    keys="SELECT fingerprint FROM records WHERE number > ? ORDER BY number LIMIT ?"
+_NEWEST_OF_MANY = (
+    SELECT_RECORD
+    + "WHERE number IN (SELECT max(number) FROM records WHERE fingerprint IN ({keys}) GROUP BY fingerprint)"
+)
+_FOLLOWING = (
+    SELECT_RECORD + "AS this WHERE number > ? AND number <= ?"
+    " AND NOT EXISTS (SELECT 1 FROM records WHERE fingerprint = this.fingerprint AND number > this.number)"
 )
 
 
@@ -96,7 +99,9 @@ class Ahead:
         if self._window < NEAR:
             return
         state = self._database.version_of_data(), self._database.changes
-        rows: dict[Digest, Row] = {row[1]: row for row in self._database.read(_FOLLOWING, (number, self._window))}
+        rows: dict[Digest, Row] = {
+            row[1]: row for row in self._database.read(_FOLLOWING, (number, number + self._window))
+        }
         outputs = [row[5] for row in rows.values() if isinstance(row[5], bytes)]  # unless damaged
         there = self._blobs.small_among(digest for cell in outputs for digest in packed_digests(cell))
         self._held = Held(state, rows, there)

@@ -123,13 +123,13 @@ def decide_many(questions: Sequence[Question], store: Store, run: int = 0) -> li
     Raises PinnedRecordGone when a policy names a record that is gone or has lost an output.
     """
     ahead = store.read_ahead()
-    asked = [question for question in questions if _asks_store(question, run)]
-    own = [question.manifest.fingerprint for question in asked if isinstance(question.policy, Force)]
-    free = [question.manifest.fingerprint for question in asked if not isinstance(question.policy, Force)]
-    newest, made = store.lookup.newest(free, ahead), store.lookup.newest_of_run(own, run)
+    newest = store.lookup.newest([q.manifest.fingerprint for q in questions if _asks_for_any(q)], ahead)
+    own = [q.manifest.fingerprint for q in questions if isinstance(q.policy, Force)] if run else []
+    made = store.lookup.newest_of_run(own, run) if own else {}
     admitted = [_admit(q, made if isinstance(q.policy, Force) else newest, store, run) for q in questions]
     flaws = _flaws([records[0] for records in admitted if records], store, ahead)
-    _add_older(questions, admitted, flaws, store, run)
+    if flaws:
+        _add_older(questions, admitted, flaws, store, run)
     decisions = [_climb(q, records, flaws, store) for q, records in zip(questions, admitted, strict=True)]
     unanswered = [index for index, decision in enumerate(decisions) if decision is None]
     previous = store.previous_of([questions[index].label for index in unanswered]) if unanswered else {}
@@ -190,10 +190,8 @@ def _tell_once(number: int, store: Store) -> str:
     return f"its last result, record {number}, may not be reused" + (f": {why}" if why else "")
 
 
-def _asks_store(question: Question, run: int) -> bool:
-    if isinstance(question.policy, Exactly) or question.manifest.table.unclear:
-        return False
-    return run > 0 or not isinstance(question.policy, Force)
+def _asks_for_any(question: Question) -> bool:
+    return not isinstance(question.policy, (Exactly, Force)) and not question.manifest.table.unclear
 
 
 def _admit(question: Question, newest: Mapping[Digest, Record], store: Store, run: int) -> list[Record]:
