@@ -5,6 +5,7 @@ Inside the process a second job waits as a *twin* of the first; across processes
 
 from __future__ import annotations
 
+from collections import defaultdict
 from enum import Enum
 
 from crystallize.fingerprint.digest import Digest
@@ -32,13 +33,13 @@ class Claims:
         self._held: dict[int, tuple[Store, Digest]] = {}
         self._twins: dict[int, list[int]] = {}
         self._errors: dict[tuple[Store, Digest], BaseException] = {}
-        self._expected: dict[Store, dict[Digest, None]] = {}
+        self._expected: defaultdict[Store, dict[Digest, None]] = defaultdict(dict)
         """Of all jobs that wait; a set of so many would take three times the memory."""
         self._doubles: set[tuple[Store, Digest]] = set()
 
     def expect(self, fingerprint: Digest, store: Store) -> None:
         """Notes that a job was decided to run and will ask for `fingerprint`."""
-        expected = self._expected.setdefault(store, {})
+        expected = self._expected[store]
         if fingerprint in expected:
             self._doubles.add((store, fingerprint))
         else:

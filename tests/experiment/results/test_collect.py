@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crystallize.experiment.objects.constants import TAGS
 from crystallize.experiment.results.collect import Collected, How, TrialEnd
 from crystallize.fingerprint.digest import Digest, digest_of
 from crystallize.fingerprint.manifest import PartTable
@@ -82,6 +83,15 @@ def test_conditions_that_ran_for_reasons_of_their_own_share_theirs() -> None:
     assert ends[0].how is ends[2].how
     assert ends[1].how is ends[3].how
     assert collected.whys() == ["one", "other", "one", "other"]
+
+
+def test_facts_that_are_only_equal_are_not_shared() -> None:
+    collected = Collected(("baseline",), 3, FIRST)
+    for position, tag in enumerate([True, 1, 1.0]):
+        facts = {TAGS: {"value": [{"flag": tag}]}}
+        collected.keep_record(job(position), record(value=[position])._replace(facts=facts))
+
+    assert repr(collected.tags("baseline")) == "{'value': [{'flag': True}, {'flag': 1}, {'flag': 1.0}]}"
 
 
 def test_a_trial_that_has_not_ended_ran_for_no_reason() -> None:

@@ -164,15 +164,19 @@ class Collected:
             files=tuple([(output.name, output.step, output.is_tree) for output in record.outputs]),
             facts=NOTHING if facts.keys() <= _ELSEWHERE else facts,
         )
-        condition = (job.index - self._first) % len(self.conditions)
-        if how == self._hows[condition]:
-            how = self._hows[condition]
-        else:
-            self._hows[condition] = how
+        how = self._shared(how, (job.index - self._first) % len(self.conditions))
         values = tuple(chain.from_iterable(metrics.values()))
         contents = b"".join([_CONTENT.pack(output.digest, output.size_bytes) for output in record.outputs])
         end = TrialEnd(how, record.number, facts.get(SEED), record.label, values, contents)
         self.keep(job, end)
+
+    def _shared(self, how: How, condition: int) -> How:
+        """The one that the trial of the condition before had, where that is the same."""
+        before = self._hows[condition]
+        if how == before and (how.facts is before.facts or repr(how.facts) == repr(before.facts)):  # True is 1, and 1.0
+            return before
+        self._hows[condition] = how
+        return how
 
     def _by_replicate(self, condition: str) -> list[TrialEnd | None]:
         if condition not in self.conditions:
