@@ -7,13 +7,35 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crystallize.store.ahead import FARTHEST
+from crystallize.store import ahead
+from crystallize.store.ahead import FARTHEST, TRUE_SECONDS
 from crystallize.store.reuse import Hit, decide
 from crystallize.store.store import Store
 
 from .making import ask, job, new, wrote
 
 CHAIN = 3 * FARTHEST
+
+
+class Clock:
+    """Stands still until it is set on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_by(self) -> None:
+        """So much that nothing is taken for true unasked."""
+        self.now += TRUE_SECONDS
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(ahead, "perf_counter", made)
+    return made
 
 
 @pytest.fixture
@@ -55,11 +77,26 @@ def test_nothing_is_read_ahead_where_there_are_no_records(chain: Store, statemen
     assert not any("number >" in each for each in statements)
 
 
-def test_what_another_process_records_is_found_though_older_was_read_ahead(chain: Store, other: Store) -> None:
+def test_what_another_process_records_is_found_though_older_was_read_ahead(
+    chain: Store, other: Store, clock: Clock
+) -> None:
     follow(chain, 40)
+    clock.pass_by()
+    assert number_of(chain, 40) == 41
     [newer] = other.put_many([new(job(50))])
+    clock.pass_by()
 
     assert number_of(chain, 50) == newer.number
+
+
+def test_whether_others_have_written_is_asked_once_in_a_while(
+    chain: Store, statements: list[str], clock: Clock
+) -> None:
+    for n in range(CHAIN):
+        clock.now += TRUE_SECONDS / 50
+        number_of(chain, n)
+
+    assert CHAIN / 60 < sum("data_version" in each for each in statements) < CHAIN / 30
 
 
 def test_what_is_recorded_here_is_found_though_older_was_read_ahead(chain: Store) -> None:
@@ -69,10 +106,11 @@ def test_what_is_recorded_here_is_found_though_older_was_read_ahead(chain: Store
     assert number_of(chain, 50) == newer.number
 
 
-def test_an_output_that_goes_after_it_was_read_ahead_is_missed(chain: Store, other: Store) -> None:
+def test_an_output_that_goes_after_it_was_read_ahead_is_missed(chain: Store, other: Store, clock: Clock) -> None:
     follow(chain, 40)
     with other.database.transaction() as connection:
         connection.execute("DELETE FROM blobs")
+    clock.pass_by()
 
     decision = decide(ask(job(50)), chain)
 
@@ -131,7 +169,7 @@ def test_who_has_not_asked_what_was_read_ahead_gets_what_is_there_now(chain: Sto
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(["follow", "here", "there", "lost"]), st.integers(0, 59)), max_size=30))
 def test_whatever_happens_the_decision_is_the_one_without_reading_ahead(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
+    tmp_path_factory: pytest.TempPathFactory, clock: Clock, steps: list[tuple[str, int]]
 ) -> None:
     root = tmp_path_factory.mktemp("root")
     here, there, plain = Store.open(root), Store.open(root), Store.open(root)
@@ -145,6 +183,8 @@ def test_whatever_happens_the_decision_is_the_one_without_reading_ahead(
         else:
             store = here if what == "here" else there
             store.put_many([new(job(n), **wrote(store, f"{n}.json", b"%d" % n))])
+        if what != "here":
+            clock.pass_by()
         for m in (n, n + 1):
             decision = decide(ask(job(m)), here)
 

@@ -3,12 +3,13 @@
 Jobs of a chain are decided one by one, and a statement costs more than a row. Records that were made one after the
 other are mostly asked for one after the other: whoever asks so is given what follows with it, twice as much each time
 (after the read-ahead of files). It is the newest that there is under a fingerprint, serves once, and is void as soon as
-anybody has written anything. Decides nothing.
+we have written anything, and 5 ms after anybody else has: no longer than a batch of decisions takes. Decides nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from time import perf_counter
 from typing import Any, NamedTuple, TypeAlias
 
 from crystallize.fingerprint.digest import Digest
@@ -23,6 +24,8 @@ Row: TypeAlias = tuple[Any, ...]
 
 NEAR = 8
 """Numbers that lie no further apart follow each other; to read fewer ahead is not worth a statement."""
+TRUE_SECONDS = 0.005
+"""So long is taken for true what was true. To ask whether anybody has written costs as much as three rows."""
 FARTHEST = 256
 """More at a time gain nothing, and take memory."""
 
@@ -40,15 +43,17 @@ _FOLLOWING = (
 class Held(NamedTuple):
     """What was read ahead, until it has served."""
 
-    state: tuple[int, tuple[int, int]] | None
-    """When it was read: the version of others' data, and our own changes."""
+    version: int
+    """Of others' data, when it was read."""
+    changes: tuple[int, int] | None
+    """Our own until then."""
     rows: dict[Digest, Row]
     """Fingerprint → the newest that there is under it."""
     there: set[bytes]
     """Digests of small files that are there."""
 
 
-NOTHING = Held(None, {}, set())
+NOTHING = Held(0, None, {}, set())
 
 
 class Ahead:
@@ -58,6 +63,7 @@ class Ahead:
         self._database = database
         self._blobs = blobs
         self._held = NOTHING
+        self._true_until = 0.0
         self._last = 0
         """Number of the record up to which was read."""
         self._window = 1
@@ -65,11 +71,15 @@ class Ahead:
 
     def held(self) -> Held | None:
         """What was read ahead, unless anybody has written since. The database is not asked when nothing was."""
-        held = self._held
+        held, now = self._held, perf_counter()
         if not held.rows:
             return None
-        if held.state == (self._database.version_of_data(), self._database.changes):
-            return held
+        if held.changes == self._database.changes:
+            if now < self._true_until:
+                return held
+            if held.version == self._database.version_of_data():
+                self._true_until = now + TRUE_SECONDS
+                return held
         self._held = NOTHING
         return None
 
@@ -98,11 +108,12 @@ class Ahead:
         self._last = number
         if self._window < NEAR:
             return
-        state = self._database.version_of_data(), self._database.changes
+        self._true_until = perf_counter() + TRUE_SECONDS
+        version, changes = self._database.version_of_data(), self._database.changes
         rows: dict[Digest, Row] = {
             row[1]: row for row in self._database.read(_FOLLOWING, (number, number + self._window))
         }
         outputs = [row[5] for row in rows.values() if isinstance(row[5], bytes)]  # unless damaged
         there = self._blobs.small_among(digest for cell in outputs for digest in packed_digests(cell))
-        self._held = Held(state, rows, there)
+        self._held = Held(version, changes, rows, there)
         self._last += self._window
