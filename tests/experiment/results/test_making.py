@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +56,7 @@ def in_all(result: Result) -> dict[str, Any]:
     """Every part of a result that a value can be compared of."""
     result._complete()
     parts = dict(vars(result))
+    parts["_reasons"] = result.reasons
     parts["errors"] = {key: str(error) for key, error in result.errors.items()}
     parts["provenance"] = {**result.provenance, "ctx_changes": dict(result.provenance["ctx_changes"])}
     return parts
@@ -110,7 +112,7 @@ def test_reasons_and_provenance_name_what_ran_and_what_succeeded(tmp_path: Path)
     ]
     assert result.reasons == dict.fromkeys(result.reasons, "first run")
     assert "baseline_rep_0" not in result.reasons
-    assert repr(result.reasons) == repr(dict(result.reasons))
+    assert json.loads(json.dumps(result.reasons)) == result.reasons
     assert pickle.loads(pickle.dumps(result)).reasons == result.reasons
     changes = result.provenance["ctx_changes"]
     assert {condition: list(changes[condition]) for condition in changes} == {"baseline": [0, 1, 2], "two": [0, 1, 2]}

@@ -9,7 +9,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -67,7 +66,7 @@ class Making:
             result.reused[condition] = sum(1 for end in ends if end.how.reused)
             result.ran[condition] = sum(1 for end in ends if not end.how.reused and not end.how.blocked)
             result.memo_hits += sum(end.how.facts.get("memo_hits", 0) for end in ends if not end.how.reused)
-        result.reasons = Reasons(collected.conditions, collected.whys())
+        result._reasons = Reasons(collected.conditions, collected.whys())
         return result
 
     def _artifacts(self) -> dict[str, dict[str, Path]]:
@@ -106,8 +105,8 @@ class Making:
         }
 
 
-class Reasons(Mapping[str, str]):
-    """``<condition>_rep_<replicate>`` → why it ran. There may be very many, so names are made when they are asked for.
+class Reasons:
+    """``<condition>_rep_<replicate>`` and why it ran. There may be very many, so names are made when somebody asks.
 
     Parameters
     ----------
@@ -117,23 +116,10 @@ class Reasons(Mapping[str, str]):
     def __init__(self, conditions: Sequence[str], whys: Sequence[str]) -> None:
         self._conditions, self._whys = conditions, whys
 
-    @cached_property
-    def _named(self) -> dict[str, str]:
+    def __iter__(self) -> Iterator[tuple[str, str]]:
         trials = product(range(len(self._whys) // len(self._conditions)), self._conditions)
         named = zip(trials, self._whys, strict=True)
-        return {f"{condition}_rep_{replicate}": why for (replicate, condition), why in named if why}
-
-    def __getitem__(self, name: str) -> str:
-        return self._named[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._named)
-
-    def __len__(self) -> int:
-        return len(self._named)
-
-    def __repr__(self) -> str:
-        return repr(self._named)
+        return ((f"{condition}_rep_{replicate}", why) for (replicate, condition), why in named if why)
 
 
 class ContextChanges(Mapping[str, dict[int, Any]]):

@@ -6,7 +6,7 @@ are printed and exported is in `result_tree.py`, `result_table.py` and `result_h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +78,16 @@ class Result:
         self.ran: dict[str, int] = {}
         self.memo_hits = 0
         self.fetched = 0
-        self.reasons: Mapping[str, str] = {}
+        self._reasons: dict[str, str] | Iterable[tuple[str, str]] = {}
         self.notices: list[str] = []
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """``<condition>_rep_<replicate>`` → why it ran."""
+        self._complete()
+        if not isinstance(self._reasons, dict):
+            self._reasons = dict(self._reasons)
+        return self._reasons
 
     _make: Callable[[], Result]
     """Makes a result with the parts that are not there; gone when they are."""
