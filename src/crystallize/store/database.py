@@ -13,6 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -294,12 +295,26 @@ def _read_only_address(path: Path) -> str:
 
 def _prepare(connection: sqlite3.Connection) -> None:
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        connection.execute("PRAGMA journal_mode = WAL")
+        _keep_log(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
         schema = SCHEMA.format(version=SCHEMA_VERSION)
         connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
+
+
+def _keep_log(connection: sqlite3.Connection) -> None:
+    """Has the file written by way of a log. Several may do so at once, and for this alone SQLite does not wait."""
+    switch = partial(connection.execute, "PRAGMA journal_mode = WAL")
+    try:
+        switch()
+    except sqlite3.OperationalError as error:
+        if not _is_busy(error):
+            raise
+        from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+
+        soon, at_last = wait_random(0, 0.02), stop_after_delay(BUSY_SECONDS)
+        Retrying(retry=retry_if_exception(_is_busy), wait=soon, stop=at_last, reraise=True)(switch)
 
 
 def _tables(connection: sqlite3.Connection) -> set[str]:
@@ -344,6 +359,10 @@ def _tells_damage(error: Exception) -> bool:
         return True
     code = getattr(error, "sqlite_errorcode", 0)
     return code in _TAKEN or (code & 0xFF) in _DAMAGED
+
+
+def _is_busy(error: BaseException) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _failure(path: Path, error: Exception) -> StoreError:
