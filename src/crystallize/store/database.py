@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from crystallize.errors import StoreError
+from crystallize.store.faults import FAULTS, failure, is_busy, tells_damage
 from crystallize.store.mounts import network_file_system
 
 SCHEMA_VERSION = 1
@@ -84,12 +85,6 @@ INSERT OR IGNORE INTO meta VALUES ('version', {version});
 INSERT OR IGNORE INTO meta VALUES ('secret_key', randomblob(32));
 """
 
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_DAMAGE_WORDS = ("decode to UTF-8", "unsupported file format")
-"""In messages of errors that have no code of their own."""
-_TAKEN = (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID)
-_FAULTS = (sqlite3.DatabaseError, UnicodeDecodeError)
-"""What statements raise; the latter when damage makes the text of an error itself unreadable."""
 _TABLES = frozenset(re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", SCHEMA))
 """Every file of version 1 has them; a table to come belongs to its room, see `Database.ensure`."""
 
@@ -127,9 +122,9 @@ class Database:
             _refuse_network(path)
         try:
             return cls._open_sound(path, write)
-        except _FAULTS as error:
-            if not _tells_damage(error):
-                raise _failure(path, error) from error
+        except FAULTS as error:
+            if not tells_damage(error):
+                raise failure(path, error) from error
             logger.warning("%s", _set_aside(path) if write else f"{path}: it is damaged and was not read")
         return cls._open_sound(path, write) if write else cls.in_memory(path)
 
@@ -175,7 +170,7 @@ class Database:
         with self._lock:
             try:
                 return self._connection.execute(sql, parameters).fetchall()
-            except _FAULTS as error:
+            except FAULTS as error:
                 raise self._told(error) from error
 
     def read_for(self, sql: str, keys: Iterable[Any], *more: Any) -> Iterator[tuple[Any, ...]]:
@@ -205,7 +200,7 @@ class Database:
             except BaseException as error:
                 if self.is_open and self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-                if isinstance(error, _FAULTS):
+                if isinstance(error, FAULTS):
                     raise self._told(error) from error
                 raise
 
@@ -246,13 +241,13 @@ class Database:
 
     def _told(self, error: sqlite3.DatabaseError | UnicodeDecodeError) -> Exception:
         """What to raise for `error`: a mistake of ours as it is, anything else with its remedy."""
-        if self._damage is None and self.writable and (_tells_damage(error) or self._lacks_columns(error)):
+        if self._damage is None and self.writable and (tells_damage(error) or self._lacks_columns(error)):
             self.close()
             self._damage = f"{_set_aside(self.path)}, and the next run takes over what can be read of it"
         if self._damage is not None:
             return StoreError(self._damage)
-        if _tells_damage(error) or isinstance(error, sqlite3.OperationalError):
-            return _failure(self.path, error)
+        if tells_damage(error) or isinstance(error, sqlite3.OperationalError):
+            return failure(self.path, error)
         return error
 
     def _lacks_columns(self, error: Exception) -> bool:
@@ -262,7 +257,7 @@ class Database:
         sound = self.in_memory(self.path)
         try:
             return not _columns(sound._connection) <= _columns(self._connection)
-        except _FAULTS:
+        except FAULTS:
             return True
         finally:
             sound.close()
@@ -309,12 +304,12 @@ def _keep_log(connection: sqlite3.Connection) -> None:
     try:
         switch()
     except sqlite3.OperationalError as error:
-        if not _is_busy(error):
+        if not is_busy(error):
             raise
         from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
         soon, at_last = wait_random(0, 0.02), stop_after_delay(BUSY_SECONDS)
-        Retrying(retry=retry_if_exception(_is_busy), wait=soon, stop=at_last, reraise=True)(switch)
+        Retrying(retry=retry_if_exception(is_busy), wait=soon, stop=at_last, reraise=True)(switch)
 
 
 def _tables(connection: sqlite3.Connection) -> set[str]:
@@ -348,34 +343,6 @@ def _refuse_network(path: Path) -> None:
             f"{path.parent}: lies on a network file system ({kind}), where SQLite can lose data; "
             "set CRYSTALLIZE_STORE to a folder on a local disk"
         )
-
-
-def _tells_damage(error: Exception) -> bool:
-    """Whether the file cannot be what we wrote.
-
-    Texts that are no UTF-8 came from us as little as torn pages did, and no number that we give was ever taken.
-    """
-    if isinstance(error, UnicodeDecodeError) or any(words in str(error) for words in _DAMAGE_WORDS):
-        return True
-    code = getattr(error, "sqlite_errorcode", 0)
-    return code in _TAKEN or (code & 0xFF) in _DAMAGED
-
-
-def _is_busy(error: BaseException) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-
-
-def _failure(path: Path, error: Exception) -> StoreError:
-    remedy = {
-        sqlite3.SQLITE_ERROR: "its tables are not those of a store; move the file away, then run again",
-        sqlite3.SQLITE_BUSY: "another process holds it; wait for that one to end, then run again",
-        sqlite3.SQLITE_FULL: "free some disk space, then run again",
-        sqlite3.SQLITE_IOERR: "the disk is full or fails; free some space, then run again",
-        sqlite3.SQLITE_CORRUPT: "the next run that may write sets it aside and takes over what it can read of it",
-    }.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
-    return StoreError(
-        f"{path}: {error}; {remedy or 'make the folder writable, or set CRYSTALLIZE_STORE to another one'}"
-    )
 
 
 def set_aside_before(path: Path) -> Path | None:
