@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from crystallize.engine.claims import Claim, Claims
 from crystallize.fingerprint.digest import digest_of
 from crystallize.store.store import Store
 
 ONE, OTHER = digest_of("test/1", b"one"), digest_of("test/1", b"other")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(tmp_path)
-    yield opened
-    opened.close()
 
 
 def test_a_second_job_of_a_fingerprint_waits_as_a_twin_and_is_handed_back(store: Store) -> None:

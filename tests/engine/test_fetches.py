@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from crystallize.engine.foresee import foresee
 from crystallize.errors import BlockedError
@@ -21,13 +19,6 @@ from .scripted import Planned, Script
 from .test_run import run
 
 VOLATILE = Force("volatile")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(tmp_path)
-    yield opened
-    opened.close()
 
 
 def fetching(

@@ -1,10 +1,7 @@
 """Plans that grow: jobs whose number is known only when others have ended."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import pytest
 
 from crystallize.engine.foresee import foresee
 from crystallize.plan import events
@@ -15,13 +12,6 @@ from crystallize.store.reuse import Hit, Miss
 from crystallize.store.store import Store
 from tests.engine.scripted import Planned
 from tests.engine.test_run import run
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(tmp_path)
-    yield opened
-    opened.close()
 
 
 def planned(store: Store, values: Sequence[int], *, fails: bool = False) -> Planned:

@@ -1,10 +1,7 @@
 """Jobs that know only when others have ended what they read and do, and jobs whose failure others survive."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import pytest
 
 from crystallize.engine.foresee import foresee
 from crystallize.errors import MissingArtifactError
@@ -17,13 +14,6 @@ from crystallize.store.reuse import Hit, Miss
 from crystallize.store.store import Store
 from tests.engine.scripted import Planned, ScriptedWork
 from tests.engine.test_run import run
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(tmp_path)
-    yield opened
-    opened.close()
 
 
 def writes(*names: str) -> Any:

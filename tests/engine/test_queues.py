@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,24 +12,24 @@ from crystallize.engine.executors import Executors
 from crystallize.engine.machine import Machine
 from crystallize.engine.queues import Queued, Queues
 from crystallize.fingerprint.manifest import Manifest, PartTable
-from crystallize.plan.job import Ask, Group, Job
-from crystallize.plan.plan import Plan
-from crystallize.store.reuse import Miss, Use
+from crystallize.plan.job import Ask, Lead
+from crystallize.store.reuse import Miss
+
+from .scripted import Planned
 
 TABLE = PartTable(())
 
 
-async def lead(ask: Callable[[int], Awaitable[Any]]) -> None:
+async def lead(ask: Ask) -> None:
     """Asks for nothing."""
 
 
-def queues(jobs: int, lead: Callable[[Ask], Awaitable[None]] | None = None) -> Queues:
-    group: Any = Group(name="e", kind="trial/1", work=None, root=Path(), lead=lead)  # type: ignore[arg-type]
-    listed = [
-        Job(index=index, label=f"e/{index}", group=0, task=None, table=TABLE, own=(), policy=Use())
-        for index in range(jobs)
-    ]
-    return Queues(Plan([group], listed), Executors(Machine()))
+def queues(jobs: int, lead: Lead | None = None) -> Queues:
+    planned = Planned(Path())
+    for number in range(jobs):
+        planned.job(str(number))
+    planned.plan.groups[0].lead = lead
+    return Queues(planned.plan, Executors(Machine()))
 
 
 def put(waiting: Queues, indices: Sequence[int]) -> None:
