@@ -55,6 +55,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return _listed(choices)
 
 
+def nearest_of(name: str, known: Sequence[str]) -> str:
+    """As `nearest`, without asking: ``nearest: scale, shift``."""
+    return f"nearest: {', '.join(close_to(name, known) or known)}"
+
+
 def close_to(name: str, known: Iterable[str], *, count: int = 3, cutoff: float = 0.6) -> list[str]:
     """At most `count` of the names, the nearest to `name` first; for `cutoff` see `difflib.get_close_matches`."""
     from difflib import get_close_matches

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from crystallize.errors import PinnedRecordGone, UnknownNameError, close_to
+from crystallize.errors import PinnedRecordGone, UnknownNameError, nearest_of
 from crystallize.experiment.objects.constants import BASELINE_CONDITION
 from crystallize.history.history import History
 from crystallize.store.pins import Pin
@@ -139,9 +139,8 @@ def check_pinned_names(pins: Iterable[str], known: Sequence[str]) -> None:
     """Raises UnknownNameError when something is pinned that is not part of the run."""
     for name in pins:
         if name not in known:
-            near = close_to(name, known) or known
             raise UnknownNameError(
-                f"there is no experiment '{name}' in this run", key="pin", remedy=f"nearest: {', '.join(near)}"
+                f"there is no experiment '{name}' in this run", key="pin", remedy=nearest_of(name, known)
             )
 
 

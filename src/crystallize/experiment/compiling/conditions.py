@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
-from crystallize.errors import DefinitionError, UnknownNameError, close_to
+from crystallize.errors import DefinitionError, UnknownNameError, nearest_of
 from crystallize.experiment.compiling.node import Asked, Node, Nodes, upstream_of
 from crystallize.experiment.objects.constants import BASELINE_CONDITION
 from crystallize.experiment.objects.links import links_of, volatile_sources
@@ -105,8 +105,7 @@ def _name_of(treatment: Treatment | str) -> str:
 
 
 def _unknown_treatment(name: str, defined: Iterable[str], nodes: Sequence[Node]) -> UnknownNameError:
-    near = close_to(name, defined) or list(defined)
     names = ", ".join(node.experiment.label for node in nodes if node.runs)
     return UnknownNameError(
-        f"no treatment '{name}' is defined by {names}", key="treatments", remedy=f"nearest: {', '.join(near)}"
+        f"no treatment '{name}' is defined by {names}", key="treatments", remedy=nearest_of(name, list(defined))
     )
