@@ -89,6 +89,10 @@ class Result:
             self._reasons = dict(self._reasons)
         return self._reasons
 
+    @reasons.setter
+    def reasons(self, value: dict[str, str]) -> None:
+        self._reasons = value
+
     _make: Callable[[], Result]
     """Makes a result with the parts that are not there; gone when they are."""
 
