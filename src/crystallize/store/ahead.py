@@ -24,10 +24,10 @@ Row: TypeAlias = tuple[Any, ...]
 
 NEAR = 8
 """Numbers that lie no further apart follow each other; to read fewer ahead is not worth a statement."""
-TRUE_SECONDS = 0.005
-"""So long is taken for true what was true. To ask whether anybody has written costs as much as three rows."""
 FARTHEST = 256
 """More at a time gain nothing, and take memory."""
+TRUE_SECONDS = 0.005
+"""So long is taken for true what was true. To ask whether anybody has written costs as much as three rows."""
 
 _NEWEST = SELECT_RECORD + "WHERE fingerprint = ? ORDER BY number DESC LIMIT 1"
 _NEWEST_OF_MANY = (
@@ -64,6 +64,7 @@ class Ahead:
         self._blobs = blobs
         self._held = NOTHING
         self._true_until = 0.0
+        """Until then nobody is asked whether others have written."""
         self._last = 0
         """Number of the record up to which was read."""
         self._window = 1
@@ -71,9 +72,10 @@ class Ahead:
 
     def held(self) -> Held | None:
         """What was read ahead, unless anybody has written since. The database is not asked when nothing was."""
-        held, now = self._held, perf_counter()
+        held = self._held
         if not held.rows:
             return None
+        now = perf_counter()
         if held.changes == self._database.changes:
             if now < self._true_until:
                 return held

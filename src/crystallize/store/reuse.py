@@ -213,7 +213,7 @@ def _add_older(
         for question, records in zip(questions, admitted, strict=True)
         if records and records[0].number in flaws and not isinstance(question.policy, Exactly)
     ]
-    under = store.lookup.all([fingerprint for fingerprint, _, _ in flawed]) if flawed else {}
+    under = store.lookup.all([fingerprint for fingerprint, _, _ in flawed])
     for fingerprint, policy, records in flawed:
         number = records[0].number
         records += [each for each in under.get(fingerprint, ()) if each.number < number and policy.admits(each, run)]
